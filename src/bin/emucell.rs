@@ -1,0 +1,3 @@
+//! The `emucell` program: trains, inspects, evaluates and reports surrogates.
+
+fn main() {}

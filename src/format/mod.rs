@@ -1,0 +1,4 @@
+//! Files: surrogates as ONNX, arrays, PyTorch state dicts. All are untrusted when read and
+//! replaced atomically when written.
+
+pub mod atomic;

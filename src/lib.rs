@@ -1,0 +1,17 @@
+//! emucell makes a neural network stand in for a cell's ordinary differential equations inside a
+//! tissue simulator.
+//!
+//! A [`surrogate::Surrogate`] is loaded from one self-describing ONNX file
+//! ([`format::onnx`]); a [`session::Session`] evaluates or steps it on the caller's buffers.
+
+#![doc(test(attr(deny(warnings))))]
+
+pub mod activation;
+pub mod error;
+pub mod format;
+pub mod program;
+pub mod surrogate;
+pub mod view;
+
+pub use activation::Activation;
+pub use error::{Error, ErrorKind, Result};

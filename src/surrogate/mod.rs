@@ -1,0 +1,257 @@
+//! A trained surrogate with everything needed to use it: its variables, kind, step, initial
+//! state, provenance and program.
+
+mod variable;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use variable::{Role, Variable};
+
+use crate::error::{Error, Result};
+use crate::program::Program;
+
+/// What one application of the surrogate does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// (t, x0, parameters) → x(t).
+    SolutionMap,
+    /// (x, stimulus, parameters) → x after `dt`.
+    StepMap {
+        /// Δt in the unit of the surrogate's time, milliseconds for the shipped cell models.
+        dt: f64,
+    },
+}
+
+impl Kind {
+    /// The name used in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SolutionMap => "solution_map",
+            Self::StepMap { .. } => "step_map",
+        }
+    }
+}
+
+/// The cell model that a surrogate stands for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellModelDescription {
+    /// Name of the cell model, for example `fhn_cubic`.
+    pub name: String,
+    /// Parameters that differ from call to call only if they are also inputs.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, f64>,
+}
+
+/// A surrogate: immutable, validated, shared between sessions.
+#[derive(Clone, Debug)]
+pub struct Surrogate {
+    kind: Kind,
+    inputs: Vec<Variable>,
+    outputs: Vec<Variable>,
+    initial_state: Option<Vec<f64>>,
+    cell_model: Option<CellModelDescription>,
+    provenance: serde_json::Map<String, serde_json::Value>,
+    program: Program,
+}
+
+impl Surrogate {
+    /// A surrogate of `kind` whose `program` takes `inputs` and gives `outputs`, column by column.
+    ///
+    /// A step map's outputs are its state inputs, in the same order; a solution map has exactly
+    /// one input of role time. Names are unique among the inputs.
+    ///
+    /// # Errors
+    /// Variables that do not fit the program or the kind.
+    pub fn new(kind: Kind, inputs: Vec<Variable>, outputs: Vec<Variable>, program: Program) -> Result<Self> {
+        check_count("input", inputs.len(), program.n_inputs())?;
+        check_count("output", outputs.len(), program.n_outputs())?;
+        for variable in inputs.iter().chain(&outputs) {
+            variable.check()?;
+        }
+        for (i, variable) in inputs.iter().enumerate() {
+            if inputs[..i].iter().any(|v| v.name == variable.name) {
+                return Err(Error::format(format!("two inputs are called \"{}\"", variable.name)));
+            }
+        }
+        if let Some(output) = outputs.iter().find(|v| v.role != Role::State) {
+            return Err(Error::format(format!("output \"{}\" has not the role state", output.name)));
+        }
+        let surrogate = Self {
+            kind,
+            inputs,
+            outputs,
+            initial_state: None,
+            cell_model: None,
+            provenance: serde_json::Map::new(),
+            program,
+        };
+        surrogate.check_kind()?;
+        Ok(surrogate)
+    }
+
+    /// A solution map of anonymous variables x0, x1, … → y0, y1, … without units or ranges, for
+    /// networks that come without emucell's metadata.
+    pub fn anonymous(program: Program) -> Self {
+        let variables = |prefix: &str, role, n| {
+            (0..n).map(|i| Variable::new(&format!("{prefix}{i}"), "", role)).collect::<Vec<_>>()
+        };
+        Self {
+            kind: Kind::SolutionMap,
+            inputs: variables("x", Role::Parameter, program.n_inputs()),
+            outputs: variables("y", Role::State, program.n_outputs()),
+            initial_state: None,
+            cell_model: None,
+            provenance: serde_json::Map::new(),
+            program,
+        }
+    }
+
+    /// Adds the state in which a cell starts, in the order of the outputs.
+    ///
+    /// # Errors
+    /// A length other than the number of outputs, or numbers that are not finite.
+    pub fn with_initial_state(mut self, state: Vec<f64>) -> Result<Self> {
+        check_count("initial state", state.len(), self.outputs.len())?;
+        if let Some(i) = state.iter().position(|x| !x.is_finite()) {
+            return Err(Error::format(format!(
+                "initial state of \"{}\" is {}",
+                self.outputs[i].name, state[i]
+            )));
+        }
+        self.initial_state = Some(state);
+        Ok(self)
+    }
+
+    /// Adds the cell model that the surrogate stands for.
+    #[must_use]
+    pub fn with_cell_model(mut self, description: CellModelDescription) -> Self {
+        self.cell_model = Some(description);
+        self
+    }
+
+    /// Adds how the surrogate came to be: recipe, seed, data, validation errors, program version.
+    #[must_use]
+    pub fn with_provenance(mut self, provenance: serde_json::Map<String, serde_json::Value>) -> Self {
+        self.provenance = provenance;
+        self
+    }
+
+    /// What one application does.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Input variables in the order of the program's columns.
+    pub fn inputs(&self) -> &[Variable] {
+        &self.inputs
+    }
+
+    /// Output variables in the order of the program's columns.
+    pub fn outputs(&self) -> &[Variable] {
+        &self.outputs
+    }
+
+    /// Columns of the inputs that have `role`.
+    pub fn columns_of(&self, role: Role) -> Vec<usize> {
+        (0..self.inputs.len()).filter(|&i| self.inputs[i].role == role).collect()
+    }
+
+    /// The state in which a cell starts, in the order of the outputs, if the file tells it.
+    pub fn initial_state(&self) -> Option<&[f64]> {
+        self.initial_state.as_deref()
+    }
+
+    /// The cell model that the surrogate stands for, if the file tells it.
+    pub fn cell_model(&self) -> Option<&CellModelDescription> {
+        self.cell_model.as_ref()
+    }
+
+    /// How the surrogate came to be.
+    pub fn provenance(&self) -> &serde_json::Map<String, serde_json::Value> {
+        &self.provenance
+    }
+
+    /// The network.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// True when the surrogate can advance cells in place: its state inputs are its outputs.
+    pub fn can_step(&self) -> bool {
+        let states = self.inputs.iter().filter(|v| v.role == Role::State);
+        states.map(|v| &v.name).eq(self.outputs.iter().map(|v| &v.name))
+    }
+
+    fn check_kind(&self) -> Result<()> {
+        let times = self.columns_of(Role::Time).len();
+        match self.kind {
+            Kind::SolutionMap if times != 1 => {
+                Err(Error::format(format!("a solution map with {times} inputs of role time"))
+                    .remedy("give exactly one input the role time"))
+            }
+            Kind::StepMap { dt } if !(dt.is_finite() && dt > 0.0) => {
+                Err(Error::format(format!("a step map with step {dt}")).remedy("give a positive step"))
+            }
+            Kind::StepMap { .. } if times != 0 => Err(Error::format("a step map with an input of role time")),
+            Kind::StepMap { .. } if !self.can_step() => {
+                Err(Error::format("a step map whose outputs are not its state inputs in the same order"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_count(what: &str, variables: usize, columns: usize) -> Result<()> {
+    if variables != columns {
+        return Err(Error::format(format!(
+            "{variables} {what} variables for a network with {columns} {what} columns"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{BlockId, ProgramBuilder};
+
+    /// A program of `n` inputs that gives back the first `m`.
+    fn first_columns(n: usize, m: usize) -> Program {
+        let mut b = ProgramBuilder::new(n).unwrap();
+        let y = b.slice(BlockId::INPUT, 0, m).unwrap();
+        b.finish(y)
+    }
+
+    fn state(name: &str) -> Variable {
+        Variable::new(name, "1", Role::State)
+    }
+
+    #[test]
+    fn variables_must_fit_program_and_kind() {
+        let stimulus = Variable::new("s", "1/ms", Role::Stimulus);
+        let inputs = vec![state("u"), state("w"), stimulus];
+        let outputs = vec![state("u"), state("w")];
+        let step = Kind::StepMap { dt: 0.1 };
+        let good = Surrogate::new(step, inputs.clone(), outputs.clone(), first_columns(3, 2)).unwrap();
+        assert!(good.can_step());
+        assert_eq!(good.columns_of(Role::Stimulus), [2]);
+
+        let fails = |kind, inputs: &[Variable], outputs: &[Variable], program| {
+            Surrogate::new(kind, inputs.to_vec(), outputs.to_vec(), program).unwrap_err().to_string()
+        };
+        assert!(fails(step, &inputs, &outputs, first_columns(4, 2)).contains("4 input columns"));
+        assert!(fails(step, &inputs, &inputs, first_columns(3, 3)).contains("role state"));
+        let swapped = [state("w"), state("u")];
+        assert!(fails(step, &inputs, &swapped, first_columns(3, 2)).contains("same order"));
+        let twice = [state("u"), state("u"), state("w")];
+        assert!(fails(step, &twice, &outputs, first_columns(3, 2)).contains("two inputs"));
+        assert!(fails(Kind::SolutionMap, &inputs, &outputs, first_columns(3, 2)).contains("role time"));
+        assert!(
+            fails(Kind::StepMap { dt: -1.0 }, &inputs, &outputs, first_columns(3, 2)).contains("step -1")
+        );
+        assert!(good.with_initial_state(vec![0.0]).is_err());
+    }
+}
