@@ -2,3 +2,4 @@
 //! replaced atomically when written.
 
 pub mod atomic;
+pub mod onnx;
