@@ -7,10 +7,12 @@
 #![doc(test(attr(deny(warnings))))]
 
 pub mod activation;
+pub mod backend;
 pub mod error;
 pub mod format;
 pub mod kernels;
 pub mod program;
+pub mod session;
 pub mod surrogate;
 pub mod view;
 
