@@ -8,6 +8,7 @@
 
 pub mod activation;
 pub mod backend;
+pub mod capi;
 pub mod error;
 pub mod format;
 pub mod kernels;

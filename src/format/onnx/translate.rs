@@ -93,16 +93,16 @@ impl Translator {
     /// The block of `node`'s input `i`; constants become blocks.
     fn operand(&mut self, node: &Node, i: usize) -> Result<BlockId> {
         let value = self.value(node, i)?;
-        self.to_block(value)
+        self.block_of(value)
     }
 
     /// The block called `name`.
     pub fn block(&mut self, name: &str) -> Result<BlockId> {
         let value = self.values.get(name).cloned();
-        self.to_block(value.ok_or_else(|| Error::format(format!("nothing makes \"{name}\"")))?)
+        self.block_of(value.ok_or_else(|| Error::format(format!("nothing makes \"{name}\"")))?)
     }
 
-    fn to_block(&mut self, value: Value) -> Result<BlockId> {
+    fn block_of(&mut self, value: Value) -> Result<BlockId> {
         match value {
             Value::Block(block) => Ok(block),
             Value::Constant(Constant::Floats { dims, values }) => match dims[..] {
@@ -142,7 +142,7 @@ impl Translator {
                 part.combine(&mut self.builder, operator, other)
             }
             _ => {
-                let (left, right) = (self.to_block(left)?, self.to_block(right)?);
+                let (left, right) = (self.block_of(left)?, self.block_of(right)?);
                 self.builder.binary(operator, left, right).map(Value::Block)
             }
         }
