@@ -9,6 +9,11 @@
 pub mod activation;
 pub mod backend;
 pub mod capi;
+pub mod cell_model;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "data")]
+pub mod dataset;
 pub mod error;
 pub mod format;
 pub mod kernels;
