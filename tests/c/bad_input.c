@@ -120,7 +120,7 @@ static void session_fails(void)
     CHECK_OPTION_FAILS(reserved = 1, EMUCELL_INVALID_ARGUMENT, "reserved");
     CHECK_OPTION_FAILS(guard = 2, EMUCELL_INVALID_ARGUMENT, "guard 2");
     CHECK_OPTION_FAILS(n_threads = 0, EMUCELL_INVALID_ARGUMENT, "0 threads");
-    if(0) CHECK_OPTION_FAILS(n_threads = UINT32_MAX, EMUCELL_INVALID_ARGUMENT, "threads");
+    CHECK_OPTION_FAILS(n_threads = UINT32_MAX, EMUCELL_INVALID_ARGUMENT, "threads");
     CHECK_OPTION_FAILS(instruction_set = "abacus", EMUCELL_UNSUPPORTED, "abacus");
 
     // What was never made can be destroyed.
@@ -168,6 +168,7 @@ static void step_fails(void)
     CHECK_CELLS_FAIL(state.element_type = 3, EMUCELL_INVALID_ARGUMENT, "in state");
     CHECK_CELLS_FAIL(state.n_variables = 1, EMUCELL_INVALID_ARGUMENT, "state of 1 variables");
     CHECK_CELLS_FAIL(state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "state of 0 variables");
+    CHECK_CELLS_FAIL(n_cells = SIZE_MAX; cells.state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "0 variables");
     CHECK_CELLS_FAIL(state.cell_stride = 0, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
     CHECK_CELLS_FAIL(state.cell_stride = 1, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
     CHECK_CELLS_FAIL(state.variable_stride = 0, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
