@@ -8,6 +8,8 @@
 
 pub mod activation;
 pub mod cell_model;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "data")]
 pub mod dataset;
 pub mod error;

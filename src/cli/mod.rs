@@ -1,0 +1,3 @@
+//! The `emucell` program's subcommands: parse, call, print.
+
+pub mod generate;
