@@ -1,4 +1,5 @@
 //! Evaluation of plain networks by every instruction set of this machine, one thread.
+#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::sync::Arc;
 

@@ -50,14 +50,19 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The modules named in `crate::module` in the code of `text`, tests excluded.
+/// The modules named in `crate::module` in the code of `text`, tests excluded. `use crate::{…}`,
+/// which would hide what it names, shows up as a module called `{`.
 fn used_modules(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let after = lines.flat_map(|line| line.split("crate::").skip(1).map(str::to_owned).collect::<Vec<_>>());
-    let name =
-        |rest: String| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    after.map(name).filter(|name| name.starts_with(|c: char| c.is_lowercase())).collect()
+    let mut modules = Vec::new();
+    for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for rest in line.split("crate::").skip(1) {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            modules.push(if rest.starts_with('{') { "{" } else { &rest[..end] }.to_owned());
+        }
+    }
+    modules.retain(|name| name.starts_with(|c: char| c.is_lowercase() || c == '{'));
+    modules
 }
 
 #[test]

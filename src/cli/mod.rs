@@ -2,6 +2,7 @@
 
 mod arrays;
 mod eval;
+mod generate;
 mod inspect;
 mod rollout;
 
@@ -21,6 +22,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Generate(generate::Generate),
     Eval(eval::Eval),
     Rollout(rollout::Rollout),
     Inspect(inspect::Inspect),
@@ -40,6 +42,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
+        Command::Generate(generate) => generate.run(),
         Command::Eval(eval) => eval.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::Inspect(inspect) => inspect.run(),
