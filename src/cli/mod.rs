@@ -1,6 +1,7 @@
 //! The `emucell` program: parse, call, print.
 
 mod arrays;
+mod bench;
 mod eval;
 mod generate;
 mod inspect;
@@ -26,6 +27,7 @@ enum Command {
     Eval(eval::Eval),
     Rollout(rollout::Rollout),
     Inspect(inspect::Inspect),
+    Bench(bench::Bench),
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
@@ -46,5 +48,6 @@ fn run(command: Command) -> Result<()> {
         Command::Eval(eval) => eval.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Bench(bench) => bench.run(),
     }
 }
