@@ -1,7 +1,9 @@
 //! The `emucell` program: parse, call, print.
 
 mod arrays;
+mod bench;
 mod eval;
+mod generate;
 mod inspect;
 mod rollout;
 
@@ -21,9 +23,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Generate(generate::Generate),
     Eval(eval::Eval),
     Rollout(rollout::Rollout),
     Inspect(inspect::Inspect),
+    Bench(bench::Bench),
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
@@ -40,8 +44,10 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
+        Command::Generate(generate) => generate.run(),
         Command::Eval(eval) => eval.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Bench(bench) => bench.run(),
     }
 }
