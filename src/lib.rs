@@ -11,6 +11,8 @@ pub mod error;
 pub mod format;
 pub mod program;
 pub mod surrogate;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod view;
 
 pub use activation::Activation;

@@ -2,3 +2,5 @@
 //! replaced atomically when written.
 
 pub mod atomic;
+#[cfg(feature = "data")]
+pub mod pth;
