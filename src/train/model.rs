@@ -239,6 +239,14 @@ impl Model {
         Array2::from_shape_vec((inputs.nrows(), self.n_outputs()), outputs).expect("one row a row of inputs")
     }
 
+    /// The gradient of `loss`, a tensor of one number, in all parameters, in the order of
+    /// [`FullyConnected::parameters`].
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let parts = Tensor::run_backward(&[loss], &self.network.leaves(), false, false);
+        let parts: Vec<Tensor> = parts.iter().map(|g| g.reshape([-1])).collect();
+        Tensor::cat(&parts, 0)
+    }
+
     /// An array as a tensor of the network's element type and device.
     pub(crate) fn tensor(&self, array: ArrayView2<f64>) -> Tensor {
         tensor_of(array, self.network.kind(), self.network.device())

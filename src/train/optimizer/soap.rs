@@ -213,7 +213,8 @@ impl Side {
         let old = self.basis.index_select(1, &order);
         let (new, _) = Tensor::linalg_qr(&product.index_select(1, &order), "reduced");
         let turn = new.tr().matmul(&old);
-        self.basis = new;
+        // LAPACK's columns are rows here: rounding, and so a resumed training, depends on the layout.
+        self.basis = new.contiguous();
         (order, turn)
     }
 }
