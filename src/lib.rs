@@ -9,6 +9,7 @@
 pub mod activation;
 pub mod error;
 pub mod format;
+pub mod kernels;
 pub mod program;
 pub mod surrogate;
 #[cfg(feature = "train")]

@@ -2,5 +2,6 @@
 //! replaced atomically when written.
 
 pub mod atomic;
+pub mod onnx;
 #[cfg(feature = "data")]
 pub mod pth;

@@ -12,6 +12,12 @@ impl Program {
         self.with_patterns_fused().with_activations_fused()
     }
 
+    /// The same program without the operations whose result nobody reads.
+    #[must_use]
+    pub fn without_unread(&self) -> Self {
+        self.with_replaced(|_| None)
+    }
+
     fn with_patterns_fused(&self) -> Self {
         let uses = use_counts(&self.operations, self.output);
         let fused = |i| fused_silu(&self.operations, &uses, i).or_else(|| self.fused_relax(&uses, i));
@@ -166,7 +172,7 @@ mod tests {
         let gates = b.slice(BlockId::INPUT, 1, 2).unwrap();
         let table = |scale: f32| Table {
             first: -2.0,
-            spacing: 1.0,
+            rows_per_unit: 1.0,
             width: 2,
             values: (0..10).map(|i| scale * i as f32 * 0.1).collect(),
         };

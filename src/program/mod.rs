@@ -52,8 +52,8 @@ pub enum BinaryOperator {
 pub struct Table {
     /// Argument at the first row.
     pub first: f32,
-    /// Distance between rows, positive.
-    pub spacing: f32,
+    /// Rows per unit of the argument (the inverse of the grid's spacing), positive.
+    pub rows_per_unit: f32,
     /// Functions tabulated side by side.
     pub width: usize,
     /// Values row by row, at least two rows of `width`.
@@ -248,6 +248,11 @@ impl ProgramBuilder {
         self.widths[block.0]
     }
 
+    /// The operation that makes `block`; none for the inputs.
+    pub fn producer(&self, block: BlockId) -> Option<&Operation> {
+        self.operations.get(block.0.checked_sub(1)?)
+    }
+
     /// Adds any operation.
     ///
     /// # Errors
@@ -415,8 +420,11 @@ fn check_table(table: &Table) -> Result<()> {
     if rows > 1 << 22 {
         return Err(Error::unsupported(format!("a table of {rows} rows")).remedy("use a coarser grid"));
     }
-    if !(table.first.is_finite() && table.spacing.is_finite() && table.spacing > 0.0) {
-        return Err(Error::format(format!("grid from {} by {}", table.first, table.spacing)));
+    if !(table.first.is_finite() && table.rows_per_unit.is_finite() && table.rows_per_unit > 0.0) {
+        return Err(Error::format(format!(
+            "grid from {} with {} rows a unit",
+            table.first, table.rows_per_unit
+        )));
     }
     check_finite(&table.values, "table value")
 }
@@ -446,7 +454,7 @@ mod tests {
 
     #[test]
     fn tables_are_checked() {
-        let table = |spacing, values: Vec<f32>| Table { first: -1.0, spacing, width: 2, values };
+        let table = |rows_per_unit, values: Vec<f32>| Table { first: -1.0, rows_per_unit, width: 2, values };
         let push = |t: Table| {
             let mut b = ProgramBuilder::new(1).unwrap();
             b.push(Operation::Table { input: BlockId::INPUT, table: t }).map(|block| b.width(block))

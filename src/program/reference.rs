@@ -64,7 +64,8 @@ fn combine(operator: BinaryOperator, l: f64, r: f64) -> f64 {
 
 fn look_up(table: &Table, x: f64) -> Vec<f64> {
     let rows = table.n_rows();
-    let position = ((x - f64::from(table.first)) / f64::from(table.spacing)).clamp(0.0, (rows - 1) as f64);
+    let position =
+        ((x - f64::from(table.first)) * f64::from(table.rows_per_unit)).clamp(0.0, (rows - 1) as f64);
     // NaN casts to 0 and stays NaN in the fraction.
     let row = (position as usize).min(rows - 2);
     let fraction = position - row as f64;

@@ -1,0 +1,102 @@
+//! Emucell's own entries in an ONNX file's metadata.
+
+use super::proto::Property;
+use crate::error::{Error, Result};
+use crate::program::Program;
+use crate::surrogate::{Kind, Surrogate, Variable};
+
+const FORMAT: &str = "emucell.format";
+const KIND: &str = "emucell.kind";
+const DT: &str = "emucell.dt";
+const INPUTS: &str = "emucell.inputs";
+const OUTPUTS: &str = "emucell.outputs";
+const INITIAL_STATE: &str = "emucell.initial_state";
+const CELL_MODEL: &str = "emucell.cell_model";
+const PROVENANCE: &str = "emucell.provenance";
+
+/// Newest version of the metadata that this program reads, and the one it writes.
+const FORMAT_VERSION: u32 = 1;
+
+pub fn write(surrogate: &Surrogate) -> Vec<Property> {
+    let json = |value: serde_json::Result<String>| value.expect("plain data turns into JSON");
+    let mut entries = vec![
+        (FORMAT, FORMAT_VERSION.to_string()),
+        (KIND, surrogate.kind().name().to_owned()),
+        (INPUTS, json(serde_json::to_string(surrogate.inputs()))),
+        (OUTPUTS, json(serde_json::to_string(surrogate.outputs()))),
+    ];
+    if let Kind::StepMap { dt } = surrogate.kind() {
+        entries.push((DT, dt.to_string()));
+    }
+    if let Some(state) = surrogate.initial_state() {
+        entries.push((INITIAL_STATE, json(serde_json::to_string(state))));
+    }
+    if let Some(model) = surrogate.cell_model() {
+        entries.push((CELL_MODEL, json(serde_json::to_string(model))));
+    }
+    if !surrogate.provenance().is_empty() {
+        entries.push((PROVENANCE, json(serde_json::to_string(surrogate.provenance()))));
+    }
+    entries.into_iter().map(|(key, value)| Property { key: key.to_owned(), value }).collect()
+}
+
+/// The surrogate that `properties` describe; an anonymous one where they are silent.
+pub fn read(properties: &[Property], program: Program) -> Result<Surrogate> {
+    let metadata = Metadata(properties);
+    let Some(version) = metadata.find(FORMAT) else {
+        return Ok(Surrogate::anonymous(program));
+    };
+    match version.parse::<u32>() {
+        Ok(1..=FORMAT_VERSION) => {}
+        Ok(newer) if newer > FORMAT_VERSION => {
+            return Err(Error::unsupported(format!("metadata version {newer}"))
+                .remedy("update emucell: this build reads version 1"));
+        }
+        _ => return Err(metadata.damaged(FORMAT, &format!("\"{version}\" is not a version"))),
+    }
+    let kind = match metadata.required(KIND)? {
+        "solution_map" => Kind::SolutionMap,
+        "step_map" => Kind::StepMap { dt: metadata.required_json(DT)? },
+        other => return Err(metadata.damaged(KIND, &format!("unknown kind \"{other}\""))),
+    };
+    let inputs: Vec<Variable> = metadata.required_json(INPUTS)?;
+    let outputs: Vec<Variable> = metadata.required_json(OUTPUTS)?;
+    let mut surrogate = Surrogate::new(kind, inputs, outputs, program)?;
+    if let Some(state) = metadata.json(INITIAL_STATE)? {
+        surrogate = surrogate.with_initial_state(state)?;
+    }
+    if let Some(model) = metadata.json(CELL_MODEL)? {
+        surrogate = surrogate.with_cell_model(model);
+    }
+    if let Some(provenance) = metadata.json(PROVENANCE)? {
+        surrogate = surrogate.with_provenance(provenance);
+    }
+    Ok(surrogate)
+}
+
+struct Metadata<'a>(&'a [Property]);
+
+impl Metadata<'_> {
+    fn find(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|p| p.key == key).map(|p| p.value.as_str())
+    }
+
+    fn required(&self, key: &str) -> Result<&str> {
+        self.find(key).ok_or_else(|| self.damaged(key, "missing"))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let parse = |text: &str| serde_json::from_str(text).map_err(|e| self.damaged(key, &e.to_string()));
+        self.find(key).map(parse).transpose()
+    }
+
+    fn required_json<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T> {
+        self.json(key)?.ok_or_else(|| self.damaged(key, "missing"))
+    }
+
+    fn damaged(&self, key: &str, what: &str) -> Error {
+        Error::format(what)
+            .at(format!("metadata \"{key}\""))
+            .remedy("the file is damaged or was edited: export the surrogate again")
+    }
+}

@@ -1,0 +1,136 @@
+//! CPU kernels: each operation on a tile of cells, for every instruction set in one table.
+//!
+//! A tile holds up to [`TILE`] cells column by column: lane `i` of column `c` lies at
+//! `c·TILE + i`. Kernels compute whole groups of [`LANE_GROUP`] lanes; what the lanes beyond the
+//! tile's cells hold does not matter, and no lane ever influences another.
+
+mod packed;
+mod scalar;
+mod transfer;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+
+pub use packed::PackedDense;
+pub use transfer::{Rows, load_tile, store_tile};
+
+/// Cells of a tile: two AVX-512 or four AVX vectors, so that the blocks of a wide network still
+/// fit in the first-level cache.
+pub const TILE: usize = 32;
+/// Kernels compute multiples of this many lanes: the widest vector that all instruction sets
+/// divide into whole vectors.
+pub const LANE_GROUP: usize = 16;
+
+/// Operators of [`Kernels::binary`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// left + right
+    Add,
+    /// left − right
+    Subtract,
+    /// left · right
+    Multiply,
+    /// left / right
+    Divide,
+    /// min(left, right), NaN if either is
+    Minimum,
+    /// max(left, right), NaN if either is
+    Maximum,
+}
+
+/// A block of a tile for reading: where its first column is, and whether that column stands for
+/// all (a single column combined with a wider block).
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// First column.
+    pub columns: *const f32,
+    /// One column serves all columns of the result.
+    pub repeated: bool,
+}
+
+/// A table on a uniform grid; see the program's operation of the same name.
+#[derive(Clone, Debug)]
+pub struct UniformTable {
+    /// Argument at the first row.
+    pub first: f32,
+    /// Rows per unit of the argument.
+    pub rows_per_unit: f32,
+    /// Functions tabulated side by side.
+    pub width: usize,
+    /// Row-major values.
+    pub values: Vec<f32>,
+    /// Each row subtracted from the next, row-major; one row less.
+    pub differences: Vec<f32>,
+}
+
+/// The operations of one instruction set.
+///
+/// # Safety
+/// All functions are unsafe for the same reasons: the instruction set must be available (which
+/// [`Kernels::select`] ensures); `lanes` is a multiple of [`LANE_GROUP`], at most [`TILE`]; and
+/// every block pointer is aligned for `f32` and leads to as many columns of [`TILE`] numbers as
+/// the operation's width says, results being disjoint from operands.
+#[derive(Debug)]
+pub struct Kernels {
+    /// Name of the instruction set.
+    pub name: &'static str,
+    /// activation(weights · x + bias) on `lanes` lanes.
+    pub dense: unsafe fn(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize),
+    /// activation(x) on `width` columns.
+    pub activation: unsafe fn(activation: Activation, x: *const f32, y: *mut f32, width: usize, lanes: usize),
+    /// eˣ on `width` columns.
+    pub exp: unsafe fn(x: *const f32, y: *mut f32, width: usize, lanes: usize),
+    /// left ∘ right on `width` columns.
+    pub binary:
+        unsafe fn(operator: Operator, left: Operand, right: Operand, y: *mut f32, width: usize, lanes: usize),
+    /// All functions of a table at one column's arguments.
+    pub table: unsafe fn(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize),
+    /// state + (drive − rate·state) on `width` columns.
+    pub relax: unsafe fn(
+        state: *const f32,
+        rate: *const f32,
+        drive: *const f32,
+        y: *mut f32,
+        width: usize,
+        lanes: usize,
+    ),
+}
+
+impl Kernels {
+    /// Every instruction set that this machine has, the reference first, the fastest last.
+    pub fn available() -> Vec<&'static Self> {
+        let mut all = vec![&scalar::KERNELS];
+        #[cfg(target_arch = "x86_64")]
+        if x86_64::avx2::is_available() {
+            all.push(&x86_64::avx2::KERNELS);
+        }
+        all
+    }
+
+    /// The instruction set called `name`, or the fastest.
+    ///
+    /// # Errors
+    /// A name that is unknown or not available on this machine.
+    pub fn select(name: Option<&str>) -> Result<&'static Self> {
+        let available = Self::available();
+        let Some(name) = name else {
+            return Ok(available[available.len() - 1]);
+        };
+        available.iter().copied().find(|k| k.name == name).ok_or_else(|| {
+            let names: Vec<&str> = available.iter().map(|k| k.name).collect();
+            Error::unsupported(format!("instruction set \"{name}\" on this machine"))
+                .remedy(format!("use one of {}", names.join(", ")))
+        })
+    }
+}
+
+/// Lanes that kernels compute for `n_cells` cells of a tile.
+pub fn lanes_for(n_cells: usize) -> usize {
+    n_cells.next_multiple_of(LANE_GROUP)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! Weights in the order in which the dense kernels read them.
+
+use crate::activation::Activation;
+
+/// Rows (outputs) that the dense kernels compute together: 6 rows × 2 vectors of accumulators,
+/// 2 vectors of inputs and one weight fill the 16 registers of AVX2.
+pub const ROWS: usize = 6;
+
+/// A dense operation with its weights packed: blocks of [`ROWS`] rows (the last one smaller), in
+/// each first the biases, then for each input the weights of all rows.
+#[derive(Clone, Debug)]
+pub struct PackedDense {
+    pub(super) n_inputs: usize,
+    pub(super) n_outputs: usize,
+    pub(super) activation: Activation,
+    pub(super) weights: Vec<f32>,
+}
+
+impl PackedDense {
+    /// Packs row-major `weights` (one row an output) and `bias`.
+    ///
+    /// # Panics
+    /// If `weights` are not whole rows, one for each bias.
+    pub fn new(weights: &[f32], bias: &[f32], activation: Activation) -> Self {
+        let (n_outputs, n_inputs) = (bias.len(), weights.len() / bias.len());
+        assert_eq!(weights.len(), n_inputs * n_outputs);
+        let mut packed = Vec::with_capacity(weights.len() + bias.len());
+        for first in (0..n_outputs).step_by(ROWS) {
+            let rows = first..(first + ROWS).min(n_outputs);
+            packed.extend_from_slice(&bias[rows.clone()]);
+            for input in 0..n_inputs {
+                packed.extend(rows.clone().map(|row| weights[row * n_inputs + input]));
+            }
+        }
+        Self { n_inputs, n_outputs, activation, weights: packed }
+    }
+}

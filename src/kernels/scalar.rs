@@ -1,0 +1,161 @@
+//! The reference: plain loops, one lane at a time, with the standard library's functions.
+
+use super::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
+use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
+use crate::kernels::packed::ROWS;
+
+pub static KERNELS: Kernels = Kernels { name: "scalar", dense, activation, exp, binary, table, relax };
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn dense(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize) {
+    for first in (0..layer.n_outputs).step_by(ROWS) {
+        let rows = ROWS.min(layer.n_outputs - first);
+        let block = &layer.weights[first * (layer.n_inputs + 1)..];
+        for row in 0..rows {
+            for lane in 0..lanes {
+                let mut sum = block[row];
+                for input in 0..layer.n_inputs {
+                    // SAFETY: inside the columns that the caller vouched for.
+                    sum += block[(input + 1) * rows + row] * unsafe { *x.add(input * TILE + lane) };
+                }
+                // SAFETY: as above.
+                unsafe { *y.add((first + row) * TILE + lane) = activate(layer.activation, sum) };
+            }
+        }
+    }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn activation(activation: Activation, x: *const f32, y: *mut f32, width: usize, lanes: usize) {
+    // SAFETY: the caller's blocks are `width` columns wide.
+    unsafe { for_each(width, lanes, |i| *y.add(i) = activate(activation, *x.add(i))) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn exp(x: *const f32, y: *mut f32, width: usize, lanes: usize) {
+    // SAFETY: the caller's blocks are `width` columns wide.
+    unsafe { for_each(width, lanes, |i| *y.add(i) = (*x.add(i)).exp()) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn binary(operator: Operator, left: Operand, right: Operand, y: *mut f32, width: usize, lanes: usize) {
+    // SAFETY: a repeated operand has one column, any other `width` columns.
+    let value = |operand: Operand, i: usize| unsafe {
+        *operand.columns.add(if operand.repeated { i % TILE } else { i })
+    };
+    // SAFETY: the result is `width` columns wide.
+    unsafe { for_each(width, lanes, |i| *y.add(i) = combine(operator, value(left, i), value(right, i))) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn table(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize) {
+    let last = table.values.len() / table.width - 1;
+    for lane in 0..lanes {
+        // SAFETY: the argument is one column.
+        let position = (unsafe { *x.add(lane) } - table.first) * table.rows_per_unit;
+        let position = position.clamp(0.0, last as f32);
+        // NaN casts to row 0 and stays NaN in the fraction.
+        let row = (position as usize).min(last - 1);
+        let fraction = position - row as f32;
+        for column in 0..table.width {
+            let i = row * table.width + column;
+            let value = table.values[i] + table.differences[i] * fraction;
+            // SAFETY: the result has the table's width.
+            unsafe { *y.add(column * TILE + lane) = value };
+        }
+    }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn relax(
+    state: *const f32,
+    rate: *const f32,
+    drive: *const f32,
+    y: *mut f32,
+    width: usize,
+    lanes: usize,
+) {
+    // SAFETY: all blocks are `width` columns wide.
+    unsafe {
+        for_each(width, lanes, |i| *y.add(i) = *state.add(i) + (*drive.add(i) - *rate.add(i) * *state.add(i)))
+    }
+}
+
+/// Calls `f` with the offset of every lane of every column.
+fn for_each(width: usize, lanes: usize, mut f: impl FnMut(usize)) {
+    for column in 0..width {
+        for lane in 0..lanes {
+            f(column * TILE + lane);
+        }
+    }
+}
+
+fn combine(operator: Operator, left: f32, right: f32) -> f32 {
+    match operator {
+        Operator::Add => left + right,
+        Operator::Subtract => left - right,
+        Operator::Multiply => left * right,
+        Operator::Divide => left / right,
+        Operator::Minimum | Operator::Maximum if left.is_nan() || right.is_nan() => f32::NAN,
+        Operator::Minimum => left.min(right),
+        Operator::Maximum => left.max(right),
+    }
+}
+
+fn activate(activation: Activation, x: f32) -> f32 {
+    let elu = |alpha: f32| if x > 0.0 { x } else { alpha * x.exp_m1() };
+    match activation {
+        Activation::Linear => x,
+        Activation::Relu => {
+            if x < 0.0 {
+                0.0
+            } else {
+                x
+            }
+        }
+        Activation::LeakyRelu { slope } => {
+            if x > 0.0 {
+                x
+            } else {
+                slope * x
+            }
+        }
+        Activation::Elu { alpha } => elu(alpha),
+        Activation::Selu => SELU_SCALE * elu(SELU_ALPHA),
+        Activation::Celu { alpha } => {
+            if x > 0.0 {
+                x
+            } else {
+                alpha * (x / alpha).exp_m1()
+            }
+        }
+        Activation::Tanh => x.tanh(),
+        Activation::Sigmoid => sigmoid(x),
+        Activation::Softplus => (if x < 0.0 { 0.0 } else { x }) + (-x.abs()).exp().ln_1p(),
+        Activation::Silu => x * sigmoid(x),
+        Activation::Gelu => 0.5 * x * erfcf(-x * std::f32::consts::FRAC_1_SQRT_2),
+        Activation::GeluTanh => {
+            // √(2/π)
+            let inner = 0.797_884_6 * (x + 0.044_715 * x * x * x);
+            x * sigmoid(2.0 * inner)
+        }
+    }
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Complementary error function of the C library.
+fn erfcf(x: f32) -> f32 {
+    unsafe extern "C" {
+        safe fn erfcf(x: f32) -> f32;
+    }
+    erfcf(x)
+}

@@ -1,0 +1,211 @@
+//! AVX2 with fused multiply-add: eight lanes a vector.
+
+use std::arch::x86_64::*;
+
+use crate::activation::Activation;
+use crate::kernels::vector::{self, Vector};
+use crate::kernels::{Kernels, Operand, Operator, PackedDense, UniformTable};
+
+pub static KERNELS: Kernels = Kernels { name: "avx2", dense, activation, exp, binary, table, relax };
+
+pub fn is_available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// # Safety
+/// See [`Kernels`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn dense(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize) {
+    // SAFETY: passed on.
+    unsafe { vector::dense::<Lanes>(layer, x, y, lanes) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn activation(activation: Activation, x: *const f32, y: *mut f32, width: usize, lanes: usize) {
+    // SAFETY: passed on.
+    unsafe { vector::activation::<Lanes>(activation, x, y, width, lanes) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn exp(x: *const f32, y: *mut f32, width: usize, lanes: usize) {
+    // SAFETY: passed on.
+    unsafe { vector::exp::<Lanes>(x, y, width, lanes) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn binary(operator: Operator, left: Operand, right: Operand, y: *mut f32, width: usize, lanes: usize) {
+    // SAFETY: passed on.
+    unsafe { vector::binary::<Lanes>(operator, left, right, y, width, lanes) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn table(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize) {
+    // SAFETY: passed on.
+    unsafe { vector::table::<Lanes>(table, x, y, lanes) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+#[target_feature(enable = "avx2,fma")]
+unsafe fn relax(
+    state: *const f32,
+    rate: *const f32,
+    drive: *const f32,
+    y: *mut f32,
+    width: usize,
+    lanes: usize,
+) {
+    // SAFETY: passed on.
+    unsafe { vector::relax::<Lanes>(state, rate, drive, y, width, lanes) }
+}
+
+/// Eight single-precision numbers.
+#[derive(Clone, Copy)]
+struct Lanes(__m256);
+
+// SAFETY: every method uses AVX2 and FMA only; loads, stores and gathers touch eight numbers.
+unsafe impl Vector for Lanes {
+    const LANES: usize = 8;
+    type Rows = __m256i;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the caller vouches for the instructions; so for all methods below.
+        Self(unsafe { _mm256_set1_ps(x) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller vouches for eight numbers at `p`.
+        Self(unsafe { _mm256_loadu_ps(p) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller vouches for eight numbers at `p`.
+        unsafe { _mm256_storeu_ps(p, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn divide(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_div_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, term.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn maximum(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_max_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn minimum(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_min_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn scale(self, n: Self) -> Self {
+        // SAFETY: instructions available.
+        unsafe {
+            // 2ⁿ by its exponent field, which is biased by 127.
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n.0), _mm256_set1_epi32(127));
+            Self(_mm256_mul_ps(self.0, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn with_sign_of(self, sign: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_or_ps(self.0, _mm256_and_ps(_mm256_set1_ps(-0.0), sign.0)) })
+    }
+
+    #[inline(always)]
+    unsafe fn if_positive(self, positive: Self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        unsafe {
+            let mask = _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, _mm256_setzero_ps());
+            Self(_mm256_blendv_ps(other.0, positive.0, mask))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn or_nan_of(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        unsafe {
+            let is_nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(other.0, other.0);
+            Self(_mm256_blendv_ps(self.0, other.0, is_nan))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rows(self, last: i32) -> __m256i {
+        // SAFETY: instructions available. NaN converts to the smallest integer.
+        unsafe {
+            let whole = _mm256_max_epi32(_mm256_cvttps_epi32(self.0), _mm256_setzero_si256());
+            _mm256_min_epi32(whole, _mm256_set1_epi32(last))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn from_rows(rows: __m256i) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm256_cvtepi32_ps(rows) })
+    }
+
+    #[inline(always)]
+    unsafe fn row_offsets(rows: __m256i, width: i32) -> __m256i {
+        // SAFETY: instructions available.
+        unsafe { _mm256_mullo_epi32(rows, _mm256_set1_epi32(width)) }
+    }
+
+    #[inline(always)]
+    unsafe fn gather(base: *const f32, offsets: __m256i) -> Self {
+        // SAFETY: the caller vouches for the numbers at the offsets.
+        Self(unsafe { _mm256_i32gather_ps::<4>(base, offsets) })
+    }
+}

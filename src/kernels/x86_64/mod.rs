@@ -1,0 +1,3 @@
+//! Instruction sets of 64-bit x86.
+
+pub mod avx2;
