@@ -7,6 +7,7 @@
 #![doc(test(attr(deny(warnings))))]
 
 pub mod activation;
+pub mod cell_model;
 pub mod error;
 pub mod format;
 pub mod kernels;
