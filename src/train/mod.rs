@@ -16,21 +16,28 @@
 mod activation;
 mod checkpoint;
 mod criterion;
+mod evaluation;
 mod export;
 mod loss;
 mod model;
 mod network;
 mod optimizer;
 mod outputs;
+pub mod recipe;
 mod scaling;
 mod schedule;
+mod task;
 mod trainer;
 
 pub use criterion::Criterion;
-pub use loss::{Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss};
+pub use evaluation::{Cells, Errors, Evaluation, evaluate};
+pub use loss::{
+    CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, StimulusSource,
+};
 pub use model::{Form, Model};
 pub use network::FullyConnected;
 pub use optimizer::{Adam, Optimizer, Soap};
 pub use scaling::Scaling;
 pub use schedule::Schedule;
+pub use task::{Initial, Task, TaskStimulus};
 pub use trainer::{Outcome, Progress, Stop, Trainer};

@@ -1,10 +1,12 @@
 //! What training minimises: data, residuals of ODEs, initial conditions.
 
 mod batches;
+mod cell_model;
 mod data;
 mod initial_condition;
 mod residual;
 
+pub use cell_model::{CellModelRates, StimulusSource};
 pub use data::DataLoss;
 pub use initial_condition::InitialConditionLoss;
 pub use residual::{Collocation, Rates, ResidualLoss};
