@@ -8,6 +8,8 @@
 
 pub mod activation;
 pub mod cell_model;
+#[cfg(feature = "data")]
+pub mod dataset;
 pub mod error;
 pub mod format;
 pub mod kernels;
