@@ -22,6 +22,8 @@ pub enum ErrorKind {
     WrongStep,
     /// A computation ran into NaN or infinity, or did not converge.
     Numeric,
+    /// The session is in use by another thread.
+    Busy,
     /// The session stopped at an internal fault and must be destroyed.
     Poisoned,
     /// An operation was interrupted by the user.

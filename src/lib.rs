@@ -7,6 +7,8 @@
 #![doc(test(attr(deny(warnings))))]
 
 pub mod activation;
+pub mod backend;
+pub mod capi;
 pub mod cell_model;
 #[cfg(feature = "data")]
 pub mod dataset;
@@ -14,6 +16,7 @@ pub mod error;
 pub mod format;
 pub mod kernels;
 pub mod program;
+pub mod session;
 pub mod surrogate;
 #[cfg(feature = "train")]
 pub mod train;

@@ -252,6 +252,17 @@ impl<'a> ViewMut<'a> {
         self.layout
     }
 
+    /// The same view for a shorter time.
+    pub fn reborrow(&mut self) -> ViewMut<'_> {
+        self.alias()
+    }
+
+    /// A second view of the same elements: whoever holds both must see to it that no element is
+    /// accessed through both at once.
+    pub(crate) fn alias(&self) -> ViewMut<'_> {
+        ViewMut { pointer: self.pointer, element: self.element, layout: self.layout, buffer: PhantomData }
+    }
+
     /// The same elements, for reading.
     pub fn as_view(&self) -> View<'_> {
         View { pointer: self.pointer, element: self.element, layout: self.layout, buffer: PhantomData }

@@ -1,3 +1,36 @@
 //! The `emucell` program: trains, inspects, evaluates and reports surrogates.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[path = "../cli/mod.rs"]
+mod cli;
+
+/// Neural surrogates of cardiac cell models.
+#[derive(Parser, Debug)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    #[cfg(feature = "train")]
+    Train(cli::train::Train),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        #[cfg(feature = "train")]
+        Command::Train(args) => cli::train::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

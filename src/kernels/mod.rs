@@ -66,6 +66,14 @@ pub struct UniformTable {
     pub differences: Vec<f32>,
 }
 
+impl UniformTable {
+    /// A table of row-major `values`, at least two rows of `width`.
+    pub fn new(first: f32, rows_per_unit: f32, width: usize, values: Vec<f32>) -> Self {
+        let differences = values[width..].iter().zip(&values).map(|(next, value)| next - value).collect();
+        Self { first, rows_per_unit, width, values, differences }
+    }
+}
+
 /// The operations of one instruction set.
 ///
 /// # Safety

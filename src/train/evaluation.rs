@@ -74,7 +74,9 @@ pub struct Cells {
 pub fn evaluate(model: &Model, task: &Task, cells: &Cells) -> Result<Evaluation> {
     let n_samples = (cells.horizon / cells.every).round() as usize;
     if n_samples == 0 || cells.cells == 0 {
-        return Err(Error::invalid("an evaluation of no samples").remedy("evaluate at least one cell and sample"));
+        return Err(
+            Error::invalid("an evaluation of no samples").remedy("evaluate at least one cell and sample")
+        );
     }
     let drawn = Sampling::Uniform.sample(&cells.ranges, cells.cells, cells.seed)?;
     let times: Vec<f64> = (1..=n_samples).map(|i| cells.every * i as f64).collect();

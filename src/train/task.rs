@@ -204,12 +204,11 @@ impl Task {
         let times: Vec<f64> = (1..=n_along).map(|i| i as f64 * dt).collect();
         let states = self.solve(cells.view(), &times, SolverChoice::Reference, n_threads)?;
         let rows = cells.nrows() * n_along;
-        let inputs = Array2::from_shape_fn((rows, cells.ncols()), |(row, j)| {
-            match (row / n_along, row % n_along) {
+        let inputs =
+            Array2::from_shape_fn((rows, cells.ncols()), |(row, j)| match (row / n_along, row % n_along) {
                 (cell, along) if along > 0 && j < n_states => states[[cell, along - 1, j]],
                 (cell, _) => cells[[cell, j]],
-            }
-        });
+            });
         let outputs = states.into_shape_with_order((rows, n_states)).expect("as many numbers");
         Ok((inputs, outputs))
     }

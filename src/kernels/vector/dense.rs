@@ -69,7 +69,7 @@ unsafe fn rows<V: Vector, F: Function, const R: usize>(
             block::<V, F, R, 2>(function, weights, n_inputs, x.add(lane), y.add(lane));
             lane += 2 * V::LANES;
         }
-        const { assert!(LANE_GROUP % V::LANES == 0) }
+        const { assert!(LANE_GROUP.is_multiple_of(V::LANES)) }
         while lane < lanes {
             block::<V, F, R, 1>(function, weights, n_inputs, x.add(lane), y.add(lane));
             lane += V::LANES;

@@ -8,8 +8,7 @@ use serde_json::{Map, Value, json};
 use tch::{Device, Kind as TensorKind};
 
 use super::{
-    FormName, KindName, LossName, LossSection, MethodName, Recipe, SamplingName, ScalingName,
-    ScheduleSection,
+    FormName, KindName, LossName, LossSection, MethodName, Recipe, SamplingName, ScalingName, ScheduleSection,
 };
 use crate::cell_model::CellModel;
 use crate::dataset::{Problem, Sampling, Table};
@@ -17,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::format::arrays;
 use crate::surrogate::{Kind, Role, Variable};
 use crate::train::{
-    Adam, Cells, CellModelRates, Collocation, Criterion, DataLoss, Form, FullyConnected, InitialConditionLoss,
-    Model, Optimizer, ResidualLoss, Scaling, Schedule, Soap, StimulusSource, Stop, Task, TaskStimulus, Trainer,
+    Adam, CellModelRates, Cells, Collocation, Criterion, DataLoss, Form, FullyConnected,
+    InitialConditionLoss, Model, Optimizer, ResidualLoss, Scaling, Schedule, Soap, StimulusSource, Stop,
+    Task, TaskStimulus, Trainer,
 };
 
 /// Inputs and targets.
@@ -52,9 +52,7 @@ impl Recipe {
         let problem = problem.map_err(|e| self.place(e, "surrogate.problem"))?;
         let cell_model = match (&section.cell_model, problem) {
             (Some(name), _) => CellModel::from_name(name, &section.parameters),
-            (None, Some(problem)) => {
-                CellModel::from_name(problem.cell_model().name(), &section.parameters)
-            }
+            (None, Some(problem)) => CellModel::from_name(problem.cell_model().name(), &section.parameters),
             (None, None) => {
                 let remedy = "name a cell model or a problem";
                 return Err(self.fault("no cell model", "surrogate.cell_model", remedy));
@@ -119,7 +117,8 @@ impl Recipe {
             return Ok(match low == high {
                 true => TaskStimulus::Fixed(low),
                 false => TaskStimulus::Input {
-                    variable: Variable::new(stimulus.name, stimulus.unit, Role::Stimulus).with_range(low, high),
+                    variable: Variable::new(stimulus.name, stimulus.unit, Role::Stimulus)
+                        .with_range(low, high),
                     factor: 1.0,
                     offset: 0.0,
                 },
@@ -165,7 +164,8 @@ impl Recipe {
         let validation_seed = self.seed ^ VALIDATION_SEED;
         let (training, validation) = match task.kind() {
             Kind::SolutionMap => {
-                let (cells, times) = (count(section.cells, "data.cells")?, count(section.times, "data.times")?);
+                let (cells, times) =
+                    (count(section.cells, "data.cells")?, count(section.times, "data.times")?);
                 let n_validation = section.validation.unwrap_or(cells.div_ceil(10));
                 let draw = |n, seed| task.trajectories(n, times, sampling, seed, n_threads);
                 let varies = task.inputs().len() > 1;
@@ -285,7 +285,13 @@ impl Recipe {
     }
 
     /// The trainer with its losses and settings.
-    pub(super) fn trainer(&self, task: &Task, data: Option<Data>, model: Model, folder: &Path) -> Result<Trainer> {
+    pub(super) fn trainer(
+        &self,
+        task: &Task,
+        data: Option<Data>,
+        model: Model,
+        folder: &Path,
+    ) -> Result<Trainer> {
         let mut trainer = Trainer::new(model, folder)?;
         let mut data = data.map(|d| (d.training, d.validation));
         for loss in &self.loss {

@@ -1,0 +1,263 @@
+//! A program laid out in memory: packed weights, and a place in the tile's arena for each block.
+
+use crate::activation::Activation;
+use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
+use crate::program::{BinaryOperator, BlockId, Operation, Program};
+
+/// First column of a block in the arena.
+type Column = usize;
+
+/// A program ready to run; shared by all workers.
+#[derive(Debug)]
+pub struct Plan {
+    kernels: &'static Kernels,
+    instructions: Vec<Instruction>,
+    /// Constants and where they lie: they are written once, when a worker is made.
+    constants: Vec<(Column, Vec<f32>)>,
+    arena_width: usize,
+    pub n_inputs: usize,
+    pub n_outputs: usize,
+    pub input: Column,
+    pub output: Column,
+}
+
+#[derive(Debug)]
+enum Instruction {
+    Dense { layer: PackedDense, x: Column, y: Column },
+    Activation { activation: Activation, x: Column, y: Column, width: usize },
+    Exp { x: Column, y: Column, width: usize },
+    Binary { operator: Operator, left: Source, right: Source, y: Column, width: usize },
+    Copy { x: Column, y: Column, width: usize },
+    Table { table: UniformTable, x: Column, y: Column },
+    Relax { state: Column, rate: Column, drive: Column, y: Column, width: usize },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    column: Column,
+    repeated: bool,
+}
+
+impl Plan {
+    pub fn new(program: &Program, kernels: &'static Kernels) -> Self {
+        let (columns, arena_width) = place_blocks(program);
+        let at = |block: BlockId| columns[block.index()];
+        let mut instructions = Vec::new();
+        let mut constants = Vec::new();
+        for (block, operation) in program.steps() {
+            let (y, width) = (at(block), program.width(block));
+            let source = |b: BlockId| Source { column: at(b), repeated: program.width(b) < width };
+            instructions.push(match operation {
+                Operation::Slice { .. } => continue,
+                Operation::Constant { values } => {
+                    constants.push((y, values.clone()));
+                    continue;
+                }
+                Operation::Concat { inputs } => {
+                    let mut y = y;
+                    for &part in inputs {
+                        let width = program.width(part);
+                        instructions.push(Instruction::Copy { x: at(part), y, width });
+                        y += width;
+                    }
+                    continue;
+                }
+                Operation::Dense { input, weights, bias, activation } => Instruction::Dense {
+                    layer: PackedDense::new(weights, bias, *activation),
+                    x: at(*input),
+                    y,
+                },
+                Operation::Activation { input, activation } => {
+                    Instruction::Activation { activation: *activation, x: at(*input), y, width }
+                }
+                Operation::Exp { input } => Instruction::Exp { x: at(*input), y, width },
+                Operation::Binary { operator, left, right } => Instruction::Binary {
+                    operator: kernel_operator(*operator),
+                    left: source(*left),
+                    right: source(*right),
+                    y,
+                    width,
+                },
+                Operation::Table { input, table } => Instruction::Table {
+                    table: UniformTable::new(
+                        table.first,
+                        table.rows_per_unit,
+                        table.width,
+                        table.values.clone(),
+                    ),
+                    x: at(*input),
+                    y,
+                },
+                Operation::Relax { state, rate, drive } => {
+                    Instruction::Relax { state: at(*state), rate: at(*rate), drive: at(*drive), y, width }
+                }
+            });
+        }
+        Self {
+            kernels,
+            instructions,
+            constants,
+            arena_width,
+            n_inputs: program.n_inputs(),
+            n_outputs: program.n_outputs(),
+            input: at(BlockId::INPUT),
+            output: at(program.output()),
+        }
+    }
+
+    /// Memory for one tile, with the constants in place.
+    pub fn new_arena(&self) -> Vec<[f32; TILE]> {
+        let mut arena = vec![[0.0; TILE]; self.arena_width];
+        for (first, values) in &self.constants {
+            for (column, &value) in arena[*first..].iter_mut().zip(values) {
+                *column = [value; TILE];
+            }
+        }
+        arena
+    }
+
+    /// Runs the program on the first `lanes` lanes of a tile.
+    pub fn run(&self, arena: &mut [[f32; TILE]], lanes: usize) {
+        assert!(arena.len() == self.arena_width && lanes <= TILE);
+        let base = arena.as_mut_ptr().cast::<f32>();
+        let kernels = self.kernels;
+        // SAFETY: `place_blocks` put every block inside the arena and no two live ones on each
+        // other; the kernels were selected for this machine.
+        unsafe {
+            let at = |column: Column| base.add(column * TILE);
+            let operand = |s: Source| Operand { columns: at(s.column).cast_const(), repeated: s.repeated };
+            for instruction in &self.instructions {
+                match *instruction {
+                    Instruction::Dense { ref layer, x, y } => (kernels.dense)(layer, at(x), at(y), lanes),
+                    Instruction::Activation { activation, x, y, width } => {
+                        (kernels.activation)(activation, at(x), at(y), width, lanes);
+                    }
+                    Instruction::Exp { x, y, width } => (kernels.exp)(at(x), at(y), width, lanes),
+                    Instruction::Binary { operator, left, right, y, width } => {
+                        (kernels.binary)(operator, operand(left), operand(right), at(y), width, lanes);
+                    }
+                    Instruction::Copy { x, y, width } => {
+                        at(y).copy_from_nonoverlapping(at(x), width * TILE);
+                    }
+                    Instruction::Table { ref table, x, y } => (kernels.table)(table, at(x), at(y), lanes),
+                    Instruction::Relax { state, rate, drive, y, width } => {
+                        (kernels.relax)(at(state), at(rate), at(drive), at(y), width, lanes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn kernel_operator(operator: BinaryOperator) -> Operator {
+    match operator {
+        BinaryOperator::Add => Operator::Add,
+        BinaryOperator::Subtract => Operator::Subtract,
+        BinaryOperator::Multiply => Operator::Multiply,
+        BinaryOperator::Divide => Operator::Divide,
+        BinaryOperator::Minimum => Operator::Minimum,
+        BinaryOperator::Maximum => Operator::Maximum,
+    }
+}
+
+/// First column of every block, and the columns needed in all.
+///
+/// A slice lies inside its source. Any other block takes the first gap that is free while it is
+/// needed, so that a deep network runs in the memory of its two widest neighbours. Inputs and
+/// constants keep their places: they outlive one run of the program.
+fn place_blocks(program: &Program) -> (Vec<Column>, usize) {
+    let n_blocks = program.operations().len() + 1;
+    // Each block's owner of memory and its offset in there.
+    let mut owners: Vec<(usize, usize)> = (0..n_blocks).map(|i| (i, 0)).collect();
+    for (block, operation) in program.steps() {
+        if let Operation::Slice { input, start, .. } = operation {
+            let (owner, offset) = owners[input.index()];
+            owners[block.index()] = (owner, offset + start);
+        }
+    }
+    const FOR_EVER: usize = usize::MAX;
+    let mut last_use = vec![0; n_blocks];
+    last_use[BlockId::INPUT.index()] = FOR_EVER;
+    for (block, operation) in program.steps() {
+        for input in operation.inputs() {
+            let owner = owners[input.index()].0;
+            last_use[owner] = last_use[owner].max(block.index());
+        }
+        if matches!(operation, Operation::Constant { .. }) {
+            last_use[block.index()] = FOR_EVER;
+        }
+    }
+    last_use[owners[program.output().index()].0] = FOR_EVER;
+
+    let mut columns = vec![0; n_blocks];
+    let mut live: Vec<(std::ops::Range<usize>, usize)> = vec![(0..program.n_inputs(), FOR_EVER)];
+    let mut arena_width = program.n_inputs();
+    // Constants first: they must not lie where a block has lived before them.
+    let is_constant = |b: &BlockId| matches!(program.operations()[b.index() - 1], Operation::Constant { .. });
+    let (constants, others): (Vec<BlockId>, Vec<BlockId>) =
+        program.steps().map(|(block, _)| block).partition(is_constant);
+    for block in constants.into_iter().chain(others) {
+        let (owner, offset) = owners[block.index()];
+        if owner != block.index() {
+            columns[block.index()] = columns[owner] + offset;
+            continue;
+        }
+        live.retain(|&(_, last)| last == FOR_EVER || last >= block.index());
+        live.sort_by_key(|(range, _)| range.start);
+        let width = program.width(block);
+        let mut first = 0;
+        for (range, _) in &live {
+            if first + width <= range.start {
+                break;
+            }
+            first = first.max(range.end);
+        }
+        columns[block.index()] = first;
+        live.push((first..first + width, last_use[block.index()]));
+        arena_width = arena_width.max(first + width);
+    }
+    (columns, arena_width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::ProgramBuilder;
+
+    #[test]
+    fn deep_networks_reuse_the_memory_of_two_layers() {
+        let mut b = ProgramBuilder::new(3).unwrap();
+        let mut h = BlockId::INPUT;
+        for _ in 0..10 {
+            let n = b.width(h);
+            h = b.dense(h, vec![0.1; n * 50], vec![0.0; 50], Activation::Tanh).unwrap();
+        }
+        let (_, width) = place_blocks(&b.finish(h));
+        assert_eq!(width, 3 + 50 + 50);
+    }
+
+    #[test]
+    fn live_blocks_never_share_memory() {
+        let mut b = ProgramBuilder::new(4).unwrap();
+        let c = b.constant([1.0, 2.0]).unwrap();
+        let left = b.slice(BlockId::INPUT, 1, 2).unwrap();
+        let sum = b.binary(BinaryOperator::Add, left, c).unwrap();
+        let both = b.concat(&[sum, left]).unwrap();
+        let tail = b.slice(both, 2, 2).unwrap();
+        let late = b.constant([3.0]).unwrap();
+        let product = b.binary(BinaryOperator::Multiply, tail, sum).unwrap();
+        let scaled = b.binary(BinaryOperator::Multiply, product, late).unwrap();
+        let program = b.finish(scaled);
+        let plan = Plan::new(&program, Kernels::select(None).unwrap());
+        let mut arena = plan.new_arena();
+        for _ in 0..3 {
+            for column in 0..4 {
+                arena[plan.input + column] = [column as f32 + 1.0; TILE];
+            }
+            plan.run(&mut arena, TILE);
+            let expected = program.evaluate_reference(&[1.0, 2.0, 3.0, 4.0]);
+            assert_eq!(f64::from(arena[plan.output][7]), expected[0]);
+            assert_eq!(f64::from(arena[plan.output + 1][7]), expected[1]);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One thread's tile: load, check, run, store.
+
+use std::ops::Range;
+
+use super::plan::Plan;
+use crate::backend::{Advance, Evaluation, Guard, StepColumn, cell_status};
+use crate::kernels::{Rows, TILE, lanes_for, load_tile, store_tile};
+use crate::view::{View, ViewMut};
+
+/// A thread's memory for one tile.
+#[derive(Debug)]
+pub struct Worker {
+    arena: Vec<[f32; TILE]>,
+}
+
+/// The domain and what happens outside.
+pub struct Check<'a> {
+    pub guard: Guard,
+    /// Range of each input column.
+    pub domain: &'a [[f32; 2]],
+}
+
+/// An [`Evaluation`] whose cells several threads work on.
+pub struct SharedEvaluation<'a> {
+    inputs: View<'a>,
+    outputs: ViewMut<'a>,
+    status: StatusBytes,
+}
+
+/// An [`Advance`] whose cells several threads work on.
+pub struct SharedAdvance<'a> {
+    index: Option<&'a [u32]>,
+    columns: &'a [StepColumn],
+    state: ViewMut<'a>,
+    stimulus: Option<View<'a>>,
+    parameters: Option<View<'a>>,
+    status: StatusBytes,
+    dt: f32,
+    n_steps: u32,
+}
+
+// SAFETY: threads only touch the cells of their own tiles (the contract of `Worker::evaluate` and
+// `Worker::step`), through pointers that were borrowed uniquely.
+unsafe impl Sync for SharedEvaluation<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for SharedAdvance<'_> {}
+
+/// The caller's status bytes, or null.
+#[derive(Clone, Copy)]
+struct StatusBytes(*mut u8);
+
+impl StatusBytes {
+    fn new(bytes: &mut Option<&mut [u8]>) -> Self {
+        Self(bytes.as_mut().map_or(std::ptr::null_mut(), |b| b.as_mut_ptr()))
+    }
+
+    /// # Safety
+    /// `cells` are inside the caller's bytes and belong to this thread.
+    unsafe fn store(self, cells: Range<usize>, flags: &[u8; TILE]) {
+        if !self.0.is_null() {
+            // SAFETY: the caller vouches for the range.
+            unsafe { self.0.add(cells.start).copy_from_nonoverlapping(flags.as_ptr(), cells.len()) }
+        }
+    }
+}
+
+impl<'a> SharedEvaluation<'a> {
+    pub fn new(cells: &'a mut Evaluation<'_>) -> Self {
+        Self {
+            inputs: cells.inputs,
+            outputs: cells.outputs.reborrow(),
+            status: StatusBytes::new(&mut cells.status),
+        }
+    }
+}
+
+impl<'a> SharedAdvance<'a> {
+    pub fn new(cells: &'a mut Advance<'_>, columns: &'a [StepColumn]) -> Self {
+        Self {
+            index: cells.index,
+            columns,
+            state: cells.state.reborrow(),
+            stimulus: cells.stimulus,
+            parameters: cells.parameters,
+            status: StatusBytes::new(&mut cells.status),
+            dt: cells.dt,
+            n_steps: cells.n_steps,
+        }
+    }
+}
+
+impl Worker {
+    pub fn new(plan: &Plan) -> Self {
+        Self { arena: plan.new_arena() }
+    }
+
+    /// Evaluates the tile of `cells`.
+    ///
+    /// # Safety
+    /// `cells` are inside the views and no other thread touches them; views have the plan's
+    /// columns.
+    pub unsafe fn evaluate(
+        &mut self,
+        plan: &Plan,
+        check: &Check<'_>,
+        job: &SharedEvaluation<'_>,
+        cells: Range<usize>,
+    ) {
+        let rows = Rows::From(cells.start);
+        // SAFETY: passed on.
+        unsafe {
+            for column in 0..plan.n_inputs {
+                let values = &mut self.arena[plan.input + column];
+                load_tile(&job.inputs, column, rows, cells.len(), values);
+            }
+            let mut flags = [0; TILE];
+            self.run(plan, check, cells.len(), &mut flags);
+            let mut outputs = job.outputs.alias();
+            for column in 0..plan.n_outputs {
+                store_tile(&mut outputs, column, rows, cells.len(), &self.arena[plan.output + column]);
+            }
+            job.status.store(cells, &flags);
+        }
+    }
+
+    /// Advances the tile of `cells`; the state stays in the tile from step to step.
+    ///
+    /// # Safety
+    /// As [`Worker::evaluate`].
+    pub unsafe fn step(
+        &mut self,
+        plan: &Plan,
+        check: &Check<'_>,
+        job: &SharedAdvance<'_>,
+        cells: Range<usize>,
+    ) {
+        let n_cells = cells.len();
+        let by_position = Rows::From(cells.start);
+        let by_index = job.index.map_or(by_position, |list| Rows::Listed(&list[cells.clone()]));
+        let mut state = job.state.alias();
+        // SAFETY: passed on; the session checked that stimulus and parameters are there where
+        // columns ask for them.
+        unsafe {
+            for (column, source) in job.columns.iter().enumerate() {
+                let values = &mut self.arena[plan.input + column];
+                match (*source, &job.stimulus, &job.parameters) {
+                    (StepColumn::State(j), _, _) => load_tile(&state.as_view(), j, by_index, n_cells, values),
+                    (StepColumn::Stimulus(j), Some(view), _) => {
+                        load_tile(view, j, by_position, n_cells, values)
+                    }
+                    (StepColumn::Parameter(j), _, Some(view)) => {
+                        load_tile(view, j, by_index, n_cells, values)
+                    }
+                    (StepColumn::Time, _, _) => *values = [job.dt; TILE],
+                    _ => *values = [0.0; TILE],
+                }
+            }
+            let mut flags = [0; TILE];
+            for step in 0..job.n_steps {
+                if step > 0 {
+                    self.feed_back(plan, job.columns);
+                }
+                self.run(plan, check, n_cells, &mut flags);
+            }
+            if job.n_steps > 0 {
+                for column in 0..plan.n_outputs {
+                    store_tile(&mut state, column, by_index, n_cells, &self.arena[plan.output + column]);
+                }
+            }
+            job.status.store(cells, &flags);
+        }
+    }
+
+    /// Makes the last step's results the next step's state.
+    fn feed_back(&mut self, plan: &Plan, columns: &[StepColumn]) {
+        for (column, source) in columns.iter().enumerate() {
+            if let StepColumn::State(j) = source {
+                self.arena[plan.input + column] = self.arena[plan.output + j];
+            }
+        }
+    }
+
+    fn run(&mut self, plan: &Plan, check: &Check<'_>, n_cells: usize, flags: &mut [u8; TILE]) {
+        let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
+        for (values, [low, high]) in inputs.iter_mut().zip(check.domain) {
+            for (x, flag) in values.iter_mut().zip(flags.iter_mut()) {
+                let inside = *x >= *low && *x <= *high;
+                *flag |= if inside { 0 } else { cell_status::OUTSIDE_DOMAIN };
+            }
+            if check.guard == Guard::Clamp {
+                // `clamp` keeps NaN.
+                values.iter_mut().for_each(|x| *x = x.clamp(*low, *high));
+            }
+        }
+        plan.run(&mut self.arena, lanes_for(n_cells));
+        for values in &self.arena[plan.output..plan.output + plan.n_outputs] {
+            for (x, flag) in values.iter().zip(flags.iter_mut()) {
+                *flag |= if x.is_finite() { 0 } else { cell_status::NOT_FINITE };
+            }
+        }
+    }
+}
