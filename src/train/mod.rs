@@ -30,7 +30,7 @@ mod task;
 mod trainer;
 
 pub use criterion::Criterion;
-pub use evaluation::{Cells, Errors, Evaluation, evaluate};
+pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
 pub use loss::{
     CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, StimulusSource,
 };

@@ -220,6 +220,7 @@ impl Trainer {
         }
         match run.iterate(self, iterations) {
             Ok(reason) => {
+                run.total_seconds = Some(run.seconds());
                 run.finished = Some(reason.clone());
                 run.save(self)?;
                 self.model.network_mut().set_parameters(&run.best);
@@ -293,6 +294,8 @@ struct Run {
     summed: u64,
     gradients: Vec<Tensor>,
     finished: Option<String>,
+    /// Seconds at the end, once it is reached.
+    total_seconds: Option<f64>,
     last_progress: f64,
     last_losses: f64,
     last_checkpoint: f64,
@@ -320,6 +323,7 @@ impl Run {
             summed: 0,
             gradients: Vec::new(),
             finished: None,
+            total_seconds: None,
             last_progress: 0.0,
             last_losses: 0.0,
             last_checkpoint: 0.0,
@@ -327,7 +331,7 @@ impl Run {
     }
 
     fn seconds(&self) -> f64 {
-        self.seconds_before + self.started.elapsed().as_secs_f64()
+        self.total_seconds.unwrap_or_else(|| self.seconds_before + self.started.elapsed().as_secs_f64())
     }
 
     /// Iterates to the end and says why it is one.
@@ -508,7 +512,7 @@ impl Run {
             iterations: self.iteration,
             best_iteration: self.best_iteration,
             best_validation: self.best_validation,
-            seconds: if was_finished { self.seconds_before } else { self.seconds() },
+            seconds: self.seconds(),
             was_finished,
         }
     }
@@ -575,6 +579,7 @@ impl Run {
         self.waited = p.waited;
         self.plateau = p.plateau.clone();
         self.finished = p.finished.clone();
+        self.total_seconds = p.finished.as_ref().map(|_| p.seconds);
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use crate::dataset::{Problem, Sampling, Table};
 use crate::error::{Error, Result};
 use crate::format::arrays;
 use crate::surrogate::{Kind, Role, Variable};
+use crate::train::EULER_DT;
 use crate::train::{
     Adam, CellModelRates, Cells, Collocation, Criterion, DataLoss, Form, FullyConnected,
     InitialConditionLoss, Model, Optimizer, ResidualLoss, Scaling, Schedule, Soap, StimulusSource, Stop,
@@ -333,6 +334,50 @@ impl Recipe {
         Ok(trainer)
     }
 
+    /// Rejects impossible numbers before any work is done.
+    pub(super) fn check(&self) -> Result<()> {
+        let positive = |value: Option<f64>, key: &str| match value {
+            Some(x) if !(x.is_finite() && x > 0.0) => {
+                Err(self.fault(format!("the number {x}"), key, "give a positive number"))
+            }
+            _ => Ok(()),
+        };
+        if self.loss.is_empty() {
+            return Err(self.fault("nothing to minimise", "loss", "add a [[loss]] section"));
+        }
+        for loss in &self.loss {
+            self.criterion(loss)?;
+            positive(Some(loss.weight), "loss.weight")?;
+            positive(loss.batch.map(|n| n as f64), "loss.batch")?;
+            positive(loss.points.map(|n| n as f64), "loss.points")?;
+        }
+        positive(Some(self.optimizer.rate), "optimizer.rate")?;
+        positive(self.optimizer.clip, "optimizer.clip")?;
+        positive(self.optimizer.refresh_every.map(|n| n as f64), "optimizer.refresh_every")?;
+        positive(Some(self.stop.iterations as f64), "stop.iterations")?;
+        positive(self.stop.validate_every.map(|n| n as f64), "stop.validate_every")?;
+        positive(self.stop.patience.map(f64::from), "stop.patience")?;
+        positive(self.stop.tolerance, "stop.tolerance")?;
+        positive(self.evaluation.cells.map(|n| n as f64), "evaluation.cells")
+    }
+
+    fn criterion(&self, section: &LossSection) -> Result<Criterion> {
+        if section.points.is_some() && section.kind != LossName::Residual {
+            return Err(self.fault("points of a loss without collocation", "loss.points", "remove it"));
+        }
+        let named = Criterion::from_name(section.criterion.as_deref().unwrap_or("mse"));
+        let named = named.map_err(|e| self.place(e, "loss.criterion"))?;
+        match (named, section.delta) {
+            (_, None) => Ok(named),
+            (Criterion::Huber { .. }, Some(delta)) => {
+                let criterion = Criterion::Huber { delta };
+                criterion.check().map_err(|e| self.place(e, "loss.delta"))?;
+                Ok(criterion)
+            }
+            _ => Err(self.fault("delta without huber", "loss.delta", "set criterion = \"huber\"")),
+        }
+    }
+
     fn add_loss(
         &self,
         trainer: &mut Trainer,
@@ -340,17 +385,7 @@ impl Recipe {
         data: &mut Option<(Rows, Option<Rows>)>,
         section: &LossSection,
     ) -> Result<()> {
-        let criterion = match (section.criterion.as_deref(), section.delta) {
-            (Some("huber"), Some(delta)) => Ok(Criterion::Huber { delta }),
-            (_, Some(_)) => {
-                return Err(self.fault("delta without huber", "loss.delta", "set criterion = \"huber\""));
-            }
-            (name, None) => Criterion::from_name(name.unwrap_or("mse")),
-        };
-        let criterion = criterion.map_err(|e| self.place(e, "loss.criterion"))?;
-        if section.points.is_some() && section.kind != LossName::Residual {
-            return Err(self.fault("points of a loss without collocation", "loss.points", "remove it"));
-        }
+        let criterion = self.criterion(section)?;
         let batch = section.batch.unwrap_or(1024);
         match section.kind {
             LossName::Data => {
@@ -438,6 +473,20 @@ impl Recipe {
         let cells = if ranges.len() == 1 { 1 } else { section.cells.unwrap_or(2000) };
         let horizon = section.horizon.map_or(horizon, |h| h.0);
         let every = section.every.map_or(every, |e| e.0);
+        let step = match task.kind() {
+            Kind::StepMap { dt } => dt,
+            Kind::SolutionMap => EULER_DT,
+        };
+        let whole = |time: f64, part: f64| {
+            let n = (time / part).round();
+            n >= 1.0 && (n * part - time).abs() <= 1e-9 * time
+        };
+        if !(whole(every, step) && whole(every, EULER_DT) && whole(horizon, every)) {
+            let what = format!("samples each {every} ms to {horizon} ms");
+            let remedy =
+                format!("use multiples of {step} and {EULER_DT} ms, and a multiple of them as horizon");
+            return Err(self.fault(what, "evaluation.every", remedy));
+        }
         Ok(Cells { cells, seed, horizon, every, ranges, n_threads })
     }
 }

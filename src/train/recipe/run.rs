@@ -58,6 +58,7 @@ pub struct Trained {
 /// [`Trainer::train`](crate::train::Trainer::train).
 pub fn run(recipe: &Recipe, options: Options) -> Result<Trained> {
     let Options { folder, device, n_threads, force, interrupt, on_progress } = options;
+    recipe.check()?;
     let task = recipe.task()?;
     let cells = recipe.cells(&task, n_threads)?;
     if force {
