@@ -1,7 +1,8 @@
-//! The `emucell` program: trains, inspects, evaluates and reports surrogates.
+//! The `emucell` program; everything is in the library's `cli`.
 
 use std::process::ExitCode;
 
+<<<<<<< HEAD
 use clap::{Parser, Subcommand};
 
 #[path = "../cli/mod.rs"]
@@ -37,4 +38,8 @@ fn main() -> ExitCode {
             }
         }
     }
+=======
+fn main() -> ExitCode {
+    emucell::cli::main()
+>>>>>>> main
 }

@@ -1,4 +1,57 @@
+<<<<<<< HEAD
 //! The `emucell` program's commands: parse, call, print.
 
 #[cfg(feature = "train")]
 pub mod train;
+=======
+//! The `emucell` program: parse, call, print.
+
+mod arrays;
+mod eval;
+mod generate;
+mod inspect;
+mod rollout;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+
+/// Neural surrogates of cardiac cell models: train, inspect, evaluate and report them.
+#[derive(Debug, Parser)]
+#[command(name = "emucell", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Generate(generate::Generate),
+    Eval(eval::Eval),
+    Rollout(rollout::Rollout),
+    Inspect(inspect::Inspect),
+}
+
+/// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
+/// error if not, 2 if the command line itself is wrong.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Generate(generate) => generate.run(),
+        Command::Eval(eval) => eval.run(),
+        Command::Rollout(rollout) => rollout.run(),
+        Command::Inspect(inspect) => inspect.run(),
+    }
+}
+>>>>>>> main

@@ -40,4 +40,4 @@ pub use optimizer::{Adam, Optimizer, Soap};
 pub use scaling::Scaling;
 pub use schedule::Schedule;
 pub use task::{Initial, Task, TaskStimulus};
-pub use trainer::{Outcome, Progress, Stop, Trainer};
+pub use trainer::{OnProgress, Outcome, Progress, Stop, Trainer};

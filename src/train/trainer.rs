@@ -68,6 +68,9 @@ pub struct Progress<'a> {
     pub remaining: f64,
 }
 
+/// What a training calls to tell where it stands.
+pub type OnProgress = Box<dyn FnMut(&Progress)>;
+
 /// How a training ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -101,7 +104,7 @@ pub struct Trainer {
     recipe: String,
     resume: bool,
     interrupt: Option<Arc<AtomicBool>>,
-    on_progress: Option<Box<dyn FnMut(&Progress)>>,
+    on_progress: Option<OnProgress>,
 }
 
 impl Trainer {

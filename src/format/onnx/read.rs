@@ -21,7 +21,7 @@ pub fn surrogate(bytes: &[u8]) -> Result<Surrogate> {
         Error::format("not an ONNX file, or a damaged one (no graph inside)")
             .remedy("check that the file was copied whole, or export it again")
     })?;
-    metadata::read(&model.metadata_props, program(graph)?)
+    metadata::read(&model, program(graph)?)
 }
 
 fn program(graph: &Graph) -> Result<Program> {

@@ -73,7 +73,7 @@ impl Method for Running {
     fn step(&mut self, network: &mut FullyConnected, gradients: &[Tensor], rate: f64) {
         self.steps += 1;
         let size = step_size(rate, self.constants.beta1, self.constants.beta2, self.steps);
-        let refresh = self.steps as u64 % self.constants.refresh_every == 0;
+        let refresh = (self.steps as u64).is_multiple_of(self.constants.refresh_every);
         let layers = network.layers().iter().zip(gradients.chunks_exact(2));
         for (block, (layer, gradient)) in self.blocks.iter_mut().zip(layers) {
             let gradient = Tensor::cat(&[&gradient[0], &gradient[1].unsqueeze(1)], 1);

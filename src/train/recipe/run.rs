@@ -13,7 +13,7 @@ use super::date::today;
 use crate::error::{Error, Result};
 use crate::format::onnx;
 use crate::surrogate::{CellModelDescription, Surrogate};
-use crate::train::{Evaluation, Model, Outcome, Progress, Task, evaluate};
+use crate::train::{Evaluation, Model, OnProgress, Outcome, Task, evaluate};
 
 /// How to run a recipe.
 pub struct Options {
@@ -28,7 +28,7 @@ pub struct Options {
     /// Ends cleanly, with a checkpoint, once set.
     pub interrupt: Option<Arc<AtomicBool>>,
     /// Called about five times a second.
-    pub on_progress: Option<Box<dyn FnMut(&Progress)>>,
+    pub on_progress: Option<OnProgress>,
 }
 
 /// A finished training.
