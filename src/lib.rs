@@ -10,8 +10,11 @@ pub mod activation;
 pub mod backend;
 pub mod capi;
 pub mod cell_model;
+<<<<<<< HEAD
+=======
 #[cfg(feature = "cli")]
 pub mod cli;
+>>>>>>> main
 #[cfg(feature = "data")]
 pub mod dataset;
 pub mod error;
@@ -20,6 +23,8 @@ pub mod kernels;
 pub mod program;
 pub mod session;
 pub mod surrogate;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod view;
 
 pub use activation::Activation;

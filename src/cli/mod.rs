@@ -1,3 +1,9 @@
+<<<<<<< HEAD
+//! The `emucell` program's commands: parse, call, print.
+
+#[cfg(feature = "train")]
+pub mod train;
+=======
 //! The `emucell` program: parse, call, print.
 
 mod arrays;
@@ -51,3 +57,4 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(bench) => bench.run(),
     }
 }
+>>>>>>> main
