@@ -1,9 +1,3 @@
-<<<<<<< HEAD
-//! The `emucell` program's commands: parse, call, print.
-
-#[cfg(feature = "train")]
-pub mod train;
-=======
 //! The `emucell` program: parse, call, print.
 
 mod arrays;
@@ -11,12 +5,17 @@ mod eval;
 mod generate;
 mod inspect;
 mod rollout;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(not(feature = "train"))]
+#[path = "train_missing.rs"]
+mod train;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// Neural surrogates of cardiac cell models: train, inspect, evaluate and report them.
 #[derive(Debug, Parser)]
@@ -32,16 +31,21 @@ enum Command {
     Eval(eval::Eval),
     Rollout(rollout::Rollout),
     Inspect(inspect::Inspect),
+    Train(train::Train),
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
-/// error if not, 2 if the command line itself is wrong.
+/// error if not, 2 if the command line itself is wrong, 130 if Ctrl-C ended it.
 pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            match error.kind() {
+                // As shells report a program that Ctrl-C ended.
+                ErrorKind::Interrupted => ExitCode::from(130),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -52,6 +56,6 @@ fn run(command: Command) -> Result<()> {
         Command::Eval(eval) => eval.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Train(train) => train.run(),
     }
 }
->>>>>>> main
