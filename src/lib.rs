@@ -10,11 +10,8 @@ pub mod activation;
 pub mod backend;
 pub mod capi;
 pub mod cell_model;
-<<<<<<< HEAD
-=======
 #[cfg(feature = "cli")]
 pub mod cli;
->>>>>>> main
 #[cfg(feature = "data")]
 pub mod dataset;
 pub mod error;

@@ -1,9 +1,3 @@
-<<<<<<< HEAD
-//! The `emucell` program's commands: parse, call, print.
-
-#[cfg(feature = "train")]
-pub mod train;
-=======
 //! The `emucell` program: parse, call, print.
 
 mod arrays;
@@ -12,12 +6,17 @@ mod eval;
 mod generate;
 mod inspect;
 mod rollout;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(not(feature = "train"))]
+#[path = "train_missing.rs"]
+mod train;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 /// Neural surrogates of cardiac cell models: train, inspect, evaluate and report them.
 #[derive(Debug, Parser)]
@@ -30,6 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Generate(generate::Generate),
+    Train(train::Train),
     Eval(eval::Eval),
     Rollout(rollout::Rollout),
     Inspect(inspect::Inspect),
@@ -37,13 +37,17 @@ enum Command {
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
-/// error if not, 2 if the command line itself is wrong.
+/// error if not, 2 if the command line itself is wrong, 130 if Ctrl-C ended it.
 pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            match error.kind() {
+                // As shells report a program that Ctrl-C ended.
+                ErrorKind::Interrupted => ExitCode::from(130),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -51,10 +55,10 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Generate(generate) => generate.run(),
+        Command::Train(train) => train.run(),
         Command::Eval(eval) => eval.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Bench(bench) => bench.run(),
     }
 }
->>>>>>> main

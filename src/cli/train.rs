@@ -4,70 +4,71 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Args;
-use emucell::train::recipe::{self, Options, Recipe, Trained};
-use emucell::train::{Evaluation, Progress};
-use emucell::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, Result};
+use crate::train::recipe::{self, Options, Recipe, Trained};
+use crate::train::{Evaluation, Progress};
 
 /// Train a surrogate from a recipe.
 ///
 /// Run the same command again to go on with a training that was interrupted; one that is finished
 /// is not repeated.
-#[derive(Args, Debug)]
+#[derive(Debug, clap::Args)]
 pub struct Train {
     /// Recipe, a TOML file; experiments/ has examples
-    pub recipe: PathBuf,
+    recipe: PathBuf,
     /// Folder for surrogate.onnx, best_model.pth, losses.csv, model_stats.txt and checkpoint
     #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    out: PathBuf,
     /// Where to compute: cpu, cuda or cuda:1
     #[arg(long, default_value = "cpu")]
-    pub device: String,
+    device: String,
     /// Threads; networks as small as these gain nothing from more than one
     #[arg(long, default_value_t = 1, value_name = "N")]
-    pub threads: u16,
+    threads: u16,
     /// Seed of weights, data and batches, instead of the recipe's
     #[arg(long)]
-    pub seed: Option<u64>,
+    seed: Option<u64>,
     /// Print the result as JSON
     #[arg(long)]
-    pub json: bool,
+    json: bool,
     /// Start anew, whatever DIR holds
     #[arg(long)]
-    pub force: bool,
+    force: bool,
 }
 
-/// Trains and prints the result.
-pub fn run(args: Train) -> Result<()> {
-    if args.threads == 0 {
-        return Err(Error::invalid("0 threads").at("--threads").remedy("use at least 1"));
+impl Train {
+    pub fn run(self) -> Result<()> {
+        if self.threads == 0 {
+            return Err(Error::invalid("0 threads").at("--threads").remedy("use at least 1"));
+        }
+        let mut recipe = Recipe::load(&self.recipe)?;
+        recipe.seed = self.seed.unwrap_or(recipe.seed);
+        let device = device(&self.device)?;
+        tch::set_num_threads(i32::from(self.threads));
+        let bar = bar();
+        let shown = bar.clone();
+        let trained = recipe::run(
+            &recipe,
+            Options {
+                folder: self.out,
+                device,
+                n_threads: usize::from(self.threads),
+                force: self.force,
+                interrupt: Some(interrupt_flag()?),
+                on_progress: Some(Box::new(move |progress| show(&shown, progress))),
+            },
+        );
+        bar.finish_and_clear();
+        let trained = trained?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&trained).expect("plain data"));
+        } else {
+            print(&trained);
+        }
+        Ok(())
     }
-    let mut recipe = Recipe::load(&args.recipe)?;
-    recipe.seed = args.seed.unwrap_or(recipe.seed);
-    let device = device(&args.device)?;
-    tch::set_num_threads(i32::from(args.threads));
-    let bar = bar();
-    let shown = bar.clone();
-    let trained = recipe::run(
-        &recipe,
-        Options {
-            folder: args.out,
-            device,
-            n_threads: usize::from(args.threads),
-            force: args.force,
-            interrupt: Some(interrupt_flag()?),
-            on_progress: Some(Box::new(move |progress| show(&shown, progress))),
-        },
-    );
-    bar.finish_and_clear();
-    let trained = trained?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&trained).expect("plain data"));
-    } else {
-        print(&trained);
-    }
-    Ok(())
 }
 
 fn device(name: &str) -> Result<tch::Device> {

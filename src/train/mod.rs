@@ -23,6 +23,7 @@ mod model;
 mod network;
 mod optimizer;
 mod outputs;
+mod random;
 pub mod recipe;
 mod scaling;
 mod schedule;

@@ -1,10 +1,9 @@
 //! Fully connected networks and where their numbers lie.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
 use super::activation::activate;
+use super::random::Random;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::format::pth::NamedTensor;
@@ -89,12 +88,12 @@ impl FullyConnected {
     /// Draws all parameters anew, from U(−1/√n, 1/√n) with n inputs of a layer, as PyTorch's
     /// `nn.Linear` does; the numbers depend on nothing but `seed`.
     pub fn initialise(&mut self, seed: u64) {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut random = Random::new(seed, 0);
         let mut values: Vec<f64> = Vec::new();
         for layer in &self.layers {
             let [n_outputs, n_inputs] = layer.shape();
             let bound = 1.0 / (n_inputs as f64).sqrt();
-            values.extend((0..n_outputs * (n_inputs + 1)).map(|_| random.random_range(-bound..bound)));
+            values.extend((0..n_outputs * (n_inputs + 1)).map(|_| random.between(-bound, bound)));
         }
         self.set_parameters(&Tensor::from_slice(&values));
     }

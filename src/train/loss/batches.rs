@@ -1,9 +1,8 @@
 //! Which rows make the batch of an iteration.
 
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
+
+use crate::train::random::Random;
 
 /// Cuts epochs of shuffled rows into batches of equal size.
 #[derive(Debug)]
@@ -38,24 +37,15 @@ impl Batches {
 
     /// The order of rows in `epoch`.
     pub fn order(&self, epoch: u64, device: Device) -> Tensor {
-        let mut order: Vec<i64> = (0..self.n_rows as i64).collect();
-        order.shuffle(&mut stream(self.seed, epoch));
-        Tensor::from_slice(&order).to_device(device)
+        Tensor::from_slice(&Random::new(self.seed, epoch).order(self.n_rows)).to_device(device)
     }
 }
 
-/// The random numbers of `seed` for the `number`-th use, independent of all other uses.
-pub(super) fn stream(seed: u64, number: u64) -> ChaCha8Rng {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    random.set_stream(number);
-    random
-}
-
 /// `n` points in the box, row by row.
-pub(super) fn points(random: &mut ChaCha8Rng, ranges: &[[f64; 2]], n: usize) -> Vec<f64> {
+pub(super) fn points(random: &mut Random, ranges: &[[f64; 2]], n: usize) -> Vec<f64> {
     let mut values = Vec::with_capacity(n * ranges.len());
     for _ in 0..n {
-        values.extend(ranges.iter().map(|[low, high]| random.random_range(*low..=*high)));
+        values.extend(ranges.iter().map(|[low, high]| random.between(*low, *high)));
     }
     values
 }

@@ -4,10 +4,11 @@ use ndarray::Array2;
 use tch::Tensor;
 
 use super::Loss;
-use super::batches::{Batches, points, stream};
+use super::batches::{Batches, points};
 use crate::error::{Error, Result};
 use crate::train::criterion::Criterion;
 use crate::train::model::Model;
+use crate::train::random::Random;
 
 /// Right-hand side of a system of ODEs on tensors.
 pub trait Rates {
@@ -121,7 +122,7 @@ impl<R: Rates> ResidualLoss<R> {
 
     fn draw(&self, model: &Model, number: u64, n: usize) -> Option<Tensor> {
         let Collocation::Uniform(ranges) = &self.collocation else { return None };
-        let values = points(&mut stream(self.seed, number), ranges, n);
+        let values = points(&mut Random::new(self.seed, number), ranges, n);
         let rows = Tensor::from_slice(&values).view([n as i64, ranges.len() as i64]);
         Some(rows.to_kind(model.network().kind()).to_device(model.network().device()))
     }

@@ -10,7 +10,7 @@ use tch::Device;
 
 use super::Recipe;
 use super::date::today;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::onnx;
 use crate::surrogate::{CellModelDescription, Surrogate};
 use crate::train::{Evaluation, Model, OnProgress, Outcome, Task, evaluate};
@@ -82,7 +82,7 @@ pub fn run(recipe: &Recipe, options: Options) -> Result<Trained> {
         trainer.on_progress(f);
     }
     let outcome = trainer.train(recipe.stop.iterations).map_err(|e| match e.kind() {
-        crate::ErrorKind::InvalidArgument => e.in_file(&recipe.path),
+        ErrorKind::InvalidArgument => e.in_file(&recipe.path),
         _ => e,
     })?;
     let model = trainer.model();
