@@ -30,7 +30,7 @@ Problem make_problem(const emucell::Surrogate& surrogate) {
     Problem problem{surrogate, 0, 0, {}, {}};
     for (const auto& v : surrogate.inputs()) {
         const auto [low, high] = v.range.value_or(std::array<double, 2>{0.0, 0.0});
-        if (v.role == emucell::Role::stimulus) problem.stimulus.push_back(static_cast<float>(low + 0.75 * (high - low)));
+        if (v.role == emucell::Role::stimulus) problem.stimulus.push_back(static_cast<float>(low + 0.25 * (high - low)));
         if (v.role == emucell::Role::parameter) throw std::runtime_error("this example gives no parameters");
         std::printf("%-8s [%s]  %g ... %g\n", v.name.c_str(), v.unit.c_str(), low, high);
     }
