@@ -9,6 +9,7 @@
 pub mod activation;
 pub mod backend;
 pub mod capi;
+pub mod cell_model;
 pub mod error;
 pub mod format;
 pub mod kernels;
