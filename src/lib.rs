@@ -10,6 +10,8 @@ pub mod activation;
 pub mod backend;
 pub mod capi;
 pub mod cell_model;
+#[cfg(feature = "data")]
+pub mod dataset;
 pub mod error;
 pub mod format;
 pub mod kernels;

@@ -191,13 +191,13 @@ mod tests {
 
     #[test]
     fn rates_are_the_published_equations() {
-        let (u, w, s) = (0.3, 0.05, 0.1);
+        let (u, w, s): (f64, f64, f64) = (0.3, 0.05, 0.1);
         let cubic = CellModel::fhn_cubic().rates(&[u, w], &s);
         let expected = [10.0 * (u * (u - 0.4) * (1.0 - u) - w + s), 0.04 * u - 0.16 * w];
         for (rate, expected) in cubic.iter().zip(expected) {
             assert!((rate - expected).abs() < 1e-14, "{rate} {expected}");
         }
-        let (u, w, i) = (-1.3, 0.4, 0.5);
+        let (u, w, i): (f64, f64, f64) = (-1.3, 0.4, 0.5);
         let canonical = CellModel::fhn_canonical().with_parameter("c", 3.0).unwrap().rates(&[u, w], &i);
         let expected = [3.0 * (u - u * u * u / 3.0 - w) + i, (u + 0.7 - 0.8 * w) / 12.5];
         for (rate, expected) in canonical.iter().zip(expected) {

@@ -104,3 +104,72 @@ fn integrate<E: Equations<S, P, C>, const S: usize, const P: usize, const C: usi
     }
     Ok(states)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell_model::euler::{Euler, PerCell};
+    use crate::view::{Layout, View, ViewMut};
+
+    /// Mean and largest absolute difference between forward Euler and the reference at every step
+    /// of `dt` up to `horizon`.
+    fn euler_error(model: &CellModel, start: [f64; 2], stimulus: f64, dt: f64, horizon: f64) -> (f64, f64) {
+        let n = (horizon / dt).round() as u64;
+        let steps: Vec<u64> = (0..=n).collect();
+        let times: Vec<f64> = steps.iter().map(|&i| i as f64 * dt).collect();
+        let exact = solve(model, &start, stimulus, &times).unwrap();
+        let mut samples = vec![0.0; exact.len()];
+        let layout = Layout::array_of_structures(1, exact.len());
+        let mut view = ViewMut::new(&mut samples, layout).unwrap();
+        let stimulus = [stimulus];
+        let per_cell =
+            PerCell { stimulus: Some(View::array_of_structures(&stimulus, 1).unwrap()), parameters: None };
+        let initial = View::array_of_structures(&start, 2).unwrap();
+        Euler::new(model, dt).unwrap().sample(&initial, per_cell, &steps, &mut view).unwrap();
+        let errors = samples.iter().zip(&exact).map(|(a, b)| (a - b).abs());
+        let mean = errors.clone().sum::<f64>() / exact.len() as f64;
+        (mean, errors.fold(0.0, f64::max))
+    }
+
+    /// The figures of an independent study of both problems.
+    #[test]
+    fn eulers_error_is_the_known_one() {
+        let (mean, max) = euler_error(&CellModel::fhn_cubic(), [0.5, 0.0], 0.0, 0.01, 25.0);
+        assert!((mean - 2.34e-4).abs() < 1e-6 && (max - 1.125e-2).abs() < 1e-5, "A: {mean} {max}");
+        let (mean, max) = euler_error(&CellModel::fhn_canonical(), [0.0, 0.0], 0.5, 0.01, 50.0);
+        assert!((mean - 9.91e-4).abs() < 1e-6 && (max - 1.285e-2).abs() < 1e-5, "canonical: {mean} {max}");
+    }
+
+    #[test]
+    fn euler_converges_with_order_one() {
+        let error = |dt| euler_error(&CellModel::fhn_cubic(), [0.5, 0.0], 0.1, dt, 8.0).0;
+        for dt in [0.008, 0.004, 0.002] {
+            let order = (error(dt) / error(dt / 2.0)).log2();
+            assert!((order - 1.0).abs() < 0.05, "order {order} at {dt}");
+        }
+    }
+
+    /// A right-hand side that is linear has a known solution.
+    #[test]
+    fn the_reference_is_as_exact_as_it_says() {
+        let model = CellModel::fhn_cubic().with_parameter("rate", 0.0).unwrap();
+        let times = [0.0, 0.5, 0.5, 7.0, 40.0];
+        let states = solve(&model, &[0.3, 0.9], 0.0, &times).unwrap();
+        for (state, t) in states.chunks(2).zip(times) {
+            let rest = 0.04 * 0.3 / 0.16;
+            let w = rest + (0.9 - rest) * (-0.16f64 * t).exp();
+            assert!((state[0] - 0.3).abs() < 1e-15 && (state[1] - w).abs() < 1e-11, "{t}: {state:?}");
+        }
+    }
+
+    #[test]
+    fn misfits_and_blow_ups_are_errors() {
+        let model = CellModel::fhn_cubic();
+        assert!(solve(&model, &[0.5], 0.0, &[1.0]).is_err());
+        assert!(solve(&model, &[0.5, 0.0], 0.0, &[2.0, 1.0]).is_err());
+        assert!(solve(&model, &[0.5, 0.0], 0.0, &[-1.0]).is_err());
+        assert!(solve(&model, &[0.5, 0.0], f64::NAN, &[1.0]).is_err());
+        let runaway = CellModel::fhn_canonical().with_parameter("c", -5.0).unwrap();
+        assert!(solve(&runaway, &[9.0, 0.0], 0.0, &[50.0]).is_err());
+    }
+}

@@ -318,3 +318,59 @@ unsafe fn store<V: Vector>(vector: V, sink: Sink, variable: usize, first: usize,
         unsafe { *to.add(base + cell * sink.cell_stride) = numbers[lane] };
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::cell_model::{CellModel, FhnCubic};
+    use crate::view::ViewMut;
+
+    /// Advances copies of single-precision cells of the cubic model with every instruction set
+    /// that this machine has, and gives each result to `check`.
+    pub fn run_all_sets(
+        model: &CellModel,
+        state: &mut ViewMut<'_>,
+        stimulus: &View<'_>,
+        dt: f64,
+        n_steps: u64,
+        check: impl Fn(View<'_>),
+    ) {
+        type Run = unsafe fn(FhnCubic, &Job<'_>, Range<usize>);
+        let mut sets: Vec<Run> = vec![
+            blocks::<_, Lanes<f32, 1>, 2, 4, 5, 1>,
+            blocks::<_, Lanes<f32, 4>, 2, 4, 5, 4>,
+            blocks::<_, Lanes<f32, 16>, 2, 4, 5, 2>,
+        ];
+        #[cfg(target_arch = "x86_64")]
+        {
+            use super::super::vector::x86_64::{F32x8, F32x16};
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                sets.push(avx2::<_, F32x8, 2, 4, 5>);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                sets.push(avx512::<_, F32x16, 2, 4, 5>);
+            }
+        }
+        let layout = state.layout();
+        let start: Vec<f32> = (0..layout.n_cells)
+            .flat_map(|i| [state.as_view().get(i, 0) as f32, state.as_view().get(i, 1) as f32])
+            .collect();
+        for run in sets {
+            let mut copy = start.clone();
+            let mut copy = ViewMut::array_of_structures(&mut copy, 2).unwrap();
+            let job = Job {
+                initial: Source::from(&copy.as_view()),
+                stimulus: Some(Source::from(stimulus)),
+                cell_parameters: None,
+                parameters: model.parameter_values(),
+                dt,
+                at_steps: &[n_steps],
+                sink: Sink { pointer: copy.pointer(), cell_stride: 2, variable_stride: 1 },
+            };
+            // SAFETY: the job is made of a view and a stimulus for each of its cells, and the
+            // instruction sets were detected.
+            unsafe { run(FhnCubic, &job, 0..layout.n_cells) };
+            check(copy.as_view());
+        }
+    }
+}

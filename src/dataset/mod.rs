@@ -1,0 +1,18 @@
+//! Training data: where cells start, how they go on, and the tables that networks learn from.
+//!
+//! Everything is determined by its arguments and a seed; the same seed gives the same bytes on
+//! every machine.
+
+mod pairs;
+mod papers;
+mod problem;
+pub mod sampling;
+mod table;
+mod trajectories;
+
+pub use pairs::{ExtraStarts, Pairs, StimulusInput};
+pub use papers::write_papers_layout;
+pub use problem::Problem;
+pub use sampling::Sampling;
+pub use table::Table;
+pub use trajectories::{SolverChoice, Trajectories};

@@ -1,0 +1,129 @@
+//! Arrays of numbers in `.npy`, `.npz` and `.csv` files.
+//!
+//! Files are untrusted: what a header promises is compared with the length of the file before
+//! anything is allocated for it, and every fault names the file and the place.
+
+pub mod csv;
+mod header;
+pub mod npy;
+pub mod npz;
+
+use std::path::Path;
+
+use ndarray::{Array2, ArrayD, Axis, Ix2, concatenate};
+
+use crate::error::{Error, Result};
+
+/// What to do with numbers of another type than the one that is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    /// Refuse them.
+    Exact,
+    /// Convert where it does no harm: integers that are kept exactly, floating-point numbers
+    /// that are rounded but stay finite.
+    Harmless,
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A number type that array files are read into and written from: `f32` or `f64`.
+pub trait Number:
+    sealed::Sealed + Copy + ndarray_npy::ReadableElement + ndarray_npy::WritableElement
+{
+    /// NumPy's name of the type without its byte order.
+    const DTYPE: &'static str;
+
+    /// `value` in this type, if only rounded.
+    fn from_float(value: f64) -> Option<Self>;
+
+    /// `value` in this type, if kept exactly.
+    fn from_integer(value: i128) -> Option<Self>;
+}
+
+macro_rules! number {
+    ($type:ty, $dtype:literal) => {
+        impl Number for $type {
+            const DTYPE: &'static str = $dtype;
+
+            fn from_float(value: f64) -> Option<Self> {
+                let number = value as $type;
+                (number.is_finite() || !value.is_finite()).then_some(number)
+            }
+
+            fn from_integer(value: i128) -> Option<Self> {
+                let number = value as $type;
+                (number as i128 == value).then_some(number)
+            }
+        }
+    };
+}
+
+number!(f32, "f4");
+number!(f64, "f8");
+
+/// A table of numbers with named columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    /// Name of each column.
+    pub names: Vec<String>,
+    /// Rows × columns.
+    pub values: Array2<f64>,
+}
+
+/// The table in the file at `path`, whose extension tells its format: the columns of a `.csv`
+/// file under their names; of a `.npy` file as `column_0`, `column_1`, …; of a `.npz` file each
+/// one-dimensional array under its name and each two-dimensional array as `name_0`, `name_1`, ….
+/// Numbers of other types are converted where that does no harm.
+///
+/// # Errors
+/// Another extension, an unreadable or malformed file, arrays of three dimensions or of different
+/// lengths.
+pub fn read_matrix(path: &Path) -> Result<Matrix> {
+    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("csv") => csv::read(path),
+        Some("npy") => columns("column", npy::read(path, Conversion::Harmless)?).map_err(|e| e.in_file(path)),
+        Some("npz") => {
+            let mut archive = npz::Archive::open(path)?;
+            let mut parts = Vec::new();
+            for name in archive.array_names() {
+                let array = archive.array(&name, Conversion::Harmless)?;
+                parts.push(columns(&name, array).map_err(|e| e.in_file(path))?);
+            }
+            join(parts).map_err(|e| e.in_file(path))
+        }
+        _ => Err(Error::unsupported(format!("cannot tell the format of {}", path.display()))
+            .remedy("give a file that ends in .csv, .npy or .npz")),
+    }
+}
+
+fn columns(name: &str, array: ArrayD<f64>) -> Result<Matrix> {
+    match array.ndim() {
+        1 => {
+            let values = array.insert_axis(Axis(1)).into_dimensionality::<Ix2>();
+            Ok(Matrix { names: vec![name.to_owned()], values: values.expect("two dimensions") })
+        }
+        2 => {
+            let names = (0..array.len_of(Axis(1))).map(|i| format!("{name}_{i}")).collect();
+            Ok(Matrix { names, values: array.into_dimensionality().expect("two dimensions") })
+        }
+        n => Err(Error::format(format!("array \"{name}\" of {n} dimensions where a table has 1 or 2"))
+            .remedy("give a table of rows and columns")),
+    }
+}
+
+fn join(parts: Vec<Matrix>) -> Result<Matrix> {
+    let views: Vec<_> = parts.iter().map(|p| p.values.view()).collect();
+    if views.is_empty() {
+        return Err(Error::format("no arrays"));
+    }
+    let values = concatenate(Axis(1), &views).map_err(|_| {
+        let lengths: Vec<_> = parts.iter().map(|p| format!("{}: {}", p.names[0], p.values.nrows())).collect();
+        Error::format(format!("arrays of different lengths ({})", lengths.join(", ")))
+            .remedy("give arrays of one length")
+    })?;
+    Ok(Matrix { names: parts.into_iter().flat_map(|p| p.names).collect(), values })
+}

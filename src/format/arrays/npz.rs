@@ -1,0 +1,159 @@
+//! NumPy's `.npz` archives: named arrays, and texts such as a description in JSON.
+//!
+//! Equal contents give equal bytes: members are stored in the order given, uncompressed, with
+//! the earliest date that a zip archive can hold.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array, ArrayView, Dimension};
+use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+
+use super::{Conversion, Number, npy};
+use crate::error::{Error, Result};
+use crate::format::atomic;
+
+/// Deflate cannot shrink data further than this; a member that claims more is damaged.
+const MAX_COMPRESSION: u64 = 1032;
+
+/// An archive that is being read.
+pub struct Archive {
+    path: PathBuf,
+    length: u64,
+    zip: ZipArchive<BufReader<File>>,
+}
+
+impl Archive {
+    /// Opens the archive at `path`.
+    ///
+    /// # Errors
+    /// An unreadable file or one that is not a zip archive.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let length = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(e).in_file(path))?;
+        Ok(Self { path: path.to_owned(), length, zip })
+    }
+
+    /// Names of the arrays, in the archive's order, without `.npy`.
+    pub fn array_names(&self) -> Vec<String> {
+        let names = (0..self.zip.len()).filter_map(|i| self.zip.name_for_index(i));
+        names.filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect()
+    }
+
+    /// The array called `name`; see [`npy::read`].
+    ///
+    /// # Errors
+    /// No such array, with the list of those there are; a malformed one; another number of
+    /// dimensions or type of numbers than wanted.
+    pub fn array<T: Number, D: Dimension>(
+        &mut self,
+        name: &str,
+        conversion: Conversion,
+    ) -> Result<Array<T, D>> {
+        let bytes = self.bytes(&format!("{name}.npy"))?;
+        npy::parse(&bytes, conversion).map_err(|e| e.at(format!("array \"{name}\"")).in_file(&self.path))
+    }
+
+    /// The text of the member called `name`.
+    ///
+    /// # Errors
+    /// No such member, a malformed one, or one that is not UTF-8.
+    pub fn text(&mut self, name: &str) -> Result<String> {
+        String::from_utf8(self.bytes(name)?).map_err(|_| {
+            Error::format("text that is not UTF-8").at(format!("member \"{name}\"")).in_file(&self.path)
+        })
+    }
+
+    fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
+        let known = self.array_names();
+        let mut member = self.zip.by_name(name).map_err(|e| match e {
+            ZipError::FileNotFound => Error::format(format!(
+                "no member \"{name}\" where the archive has the arrays {}",
+                known.join(", ")
+            ))
+            .in_file(&self.path),
+            e => damaged(e).at(format!("member \"{name}\"")).in_file(&self.path),
+        })?;
+        let (size, stored) = (member.size(), member.compressed_size());
+        let bound = if member.compression() == CompressionMethod::Stored {
+            stored
+        } else {
+            stored.saturating_mul(MAX_COMPRESSION)
+        };
+        let at = |e: Error| e.at(format!("member \"{name}\"")).in_file(&self.path);
+        if stored > self.length || size > bound {
+            return Err(at(Error::format(format!(
+                "{size} bytes in {stored} where the file has {}",
+                self.length
+            ))
+            .remedy("the file is truncated or damaged; write it again")));
+        }
+        // What arrives decides the allocation, not what the archive announces.
+        let mut bytes = Vec::new();
+        member.by_ref().take(size).read_to_end(&mut bytes).map_err(|e| at(damaged(ZipError::Io(e))))?;
+        if bytes.len() as u64 != size {
+            return Err(at(Error::format(format!("{} bytes where {size} are announced", bytes.len()))
+                .remedy("the file is truncated; write it again")));
+        }
+        Ok(bytes)
+    }
+}
+
+fn damaged(error: ZipError) -> Error {
+    Error::format(format!("not a readable .npz archive ({error})"))
+        .remedy("check that it was saved with numpy.savez; if so, write it again")
+}
+
+/// An archive that is being written.
+pub struct Writer<'a>(ZipWriter<BufWriter<&'a mut File>>);
+
+/// Replaces the file at `path` by an archive of what `fill` adds.
+///
+/// # Errors
+/// Whatever `fill` returns, or the system's refusal to write there.
+pub fn write(path: &Path, fill: impl FnOnce(&mut Writer<'_>) -> Result<()>) -> Result<()> {
+    atomic::write_with(path, |file| {
+        let mut writer = Writer(ZipWriter::new(BufWriter::new(file)));
+        fill(&mut writer).map_err(|e| e.in_file(path))?;
+        let mut buffer = writer.0.finish().map_err(|e| refused(e).in_file(path))?;
+        buffer.flush().map_err(|e| Error::io("write", path, e))
+    })
+}
+
+impl Writer<'_> {
+    /// Adds an array.
+    ///
+    /// # Errors
+    /// A name that is there already, or the system's refusal to write.
+    pub fn array<T: Number, D: Dimension>(&mut self, name: &str, array: &ArrayView<'_, T, D>) -> Result<()> {
+        self.member(&format!("{name}.npy"), &npy::serialize(array)?)
+    }
+
+    /// Adds a text, under a name that does not end in `.npy`.
+    ///
+    /// # Errors
+    /// A name that is there already, or the system's refusal to write.
+    pub fn text(&mut self, name: &str, text: &str) -> Result<()> {
+        self.member(name, text.as_bytes())
+    }
+
+    fn member(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default())
+            .unix_permissions(0o644)
+            .large_file(bytes.len() >= u32::MAX as usize);
+        let written =
+            self.0.start_file(name, options).and_then(|()| self.0.write_all(bytes).map_err(ZipError::Io));
+        written.map_err(|e| refused(e).at(format!("member \"{name}\"")))
+    }
+}
+
+fn refused(error: ZipError) -> Error {
+    Error::new(crate::error::ErrorKind::Io, format!("cannot write the archive: {error}"))
+        .remedy("check the disk and the path")
+}
