@@ -10,12 +10,16 @@ pub mod activation;
 pub mod backend;
 pub mod capi;
 pub mod cell_model;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "data")]
 pub mod dataset;
 pub mod error;
 pub mod format;
 pub mod kernels;
 pub mod program;
+#[cfg(feature = "cli")]
+pub mod report;
 pub mod session;
 pub mod surrogate;
 pub mod view;

@@ -1,0 +1,3 @@
+//! The commands of the `emucell` program.
+
+pub mod report;
