@@ -291,6 +291,40 @@ fn solution_maps_are_compared_up_to_their_last_time() {
 }
 
 #[test]
+fn fixed_starts_and_stimuli_come_from_the_file() {
+    // Problem A's only input is the time; a network that stays at its start.
+    let mut b = ProgramBuilder::new(1).unwrap();
+    let y = b.dense(BlockId::INPUT, vec![0.0, 0.0], vec![0.5, 0.0], Activation::Linear).unwrap();
+    let program = b.finish(y);
+    let inputs = vec![Variable::new("t", "ms", Role::Time).with_range(0.0, 25.0)];
+    let outputs = vec![Variable::new("u", "1", Role::State), Variable::new("w", "1", Role::State)];
+    let surrogate = Surrogate::new(Kind::SolutionMap, inputs, outputs, program).unwrap();
+    let surrogate = surrogate.with_initial_state(vec![0.5, 0.0]).unwrap().with_cell_model(cubic());
+    let counterpart = Counterpart::of(&surrogate).unwrap();
+    assert_eq!((counterpart.initial_state(&[3.0]), counterpart.stimulus(&[3.0])), (vec![0.5, 0.0], 0.0));
+
+    let mut parameters = BTreeMap::from([("s".to_owned(), 0.08), ("threshold".to_owned(), 0.3)]);
+    let description = CellModelDescription { parameters: parameters.clone(), ..cubic() };
+    let driven = Counterpart::of(&surrogate.clone().with_cell_model(description)).unwrap();
+    assert_eq!(driven.stimulus(&[3.0]), 0.08);
+    assert_eq!(driven.model().parameter_map()["threshold"], 0.3);
+    parameters.insert("treshold".to_owned(), 0.3);
+    let description = CellModelDescription { parameters, ..cubic() };
+    assert!(Counterpart::of(&surrogate.clone().with_cell_model(description)).is_err());
+    let provenance = |key: &str, value: Value| serde_json::Map::from_iter([(key.to_owned(), value)]);
+    let of_problem_b = surrogate.clone().with_provenance(provenance("problem", json!("B")));
+    assert_eq!(Counterpart::of(&of_problem_b).unwrap().stimulus(&[3.0]), 0.08);
+    let told = surrogate.clone().with_provenance(provenance("stimulus", json!(0.1)));
+    assert_eq!(Counterpart::of(&told).unwrap().stimulus(&[3.0]), 0.1);
+
+    let k = Counterpart::of(&solution_map()).unwrap();
+    assert!((k.stimulus(&[0.0, 0.1, 0.1, 0.5]) - 0.1).abs() < 1e-12);
+    // One cell, no plane of initial states.
+    let report = Report::new("a", &Arc::new(surrogate), None, None, few_cells()).unwrap();
+    assert!(!report.html().contains("id=\"plane\"") && report.html().contains("id=\"traces\""));
+}
+
+#[test]
 fn a_surrogate_of_an_unknown_cell_gets_a_report_without_errors() {
     let anonymous = Arc::new(Surrogate::anonymous(solution_map().program().clone()));
     let report = Report::new("anonymous", &anonymous, None, None, few_cells()).unwrap();

@@ -126,7 +126,7 @@ fn errors_table(accuracy: &Accuracy) -> Markup {
     let ranges = ranges.collect::<Vec<_>>().join(", ");
     html! {
         div.scroll {
-            table {
+            table.errors {
                 caption {
                     (accuracy.cells.to_string()) " cells from " (accuracy.cells_from)
                     @if !ranges.is_empty() { " (" (ranges) ")" }
@@ -263,6 +263,9 @@ fn speed(numbers: &Numbers) -> Markup {
                 "Both were timed in the same run, fastest of five trials. Euler keeps the states in registers over \
                  its steps; the surrogate reads and writes them at each call, as between the diffusion steps of a \
                  tissue."
+                @if !speed.optimized {
+                    " This program was built without optimisation: these speeds mean nothing."
+                }
             }
         }
     }

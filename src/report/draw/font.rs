@@ -15,7 +15,7 @@ pub const LIBRARY_SIZE: f64 = 1.24;
 pub fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let font = epaint_default_fonts::UBUNTU_LIGHT;
+        let font = dejavu::sans::regular();
         // The bytes are a font that the library was tested with; without it texts would be
         // missing from the pictures, and drawing says so.
         let _ = register_font(FAMILY, FontStyle::Normal, font);

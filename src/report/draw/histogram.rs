@@ -4,13 +4,13 @@ use super::Figure;
 use super::axis::{Axis, extent};
 use super::panel::{Entry, Panel, legend};
 use super::scene::{Align, Pen, Scene};
-use super::style::{EULER, INK, MUTED, SMALL, SURROGATE};
+use super::style::{EULER, INK, MUTED, PAPER, SMALL, SURROGATE};
 use crate::error::Result;
 use crate::report::evaluate::{Comparison, StateErrors};
 use crate::surrogate::Surrogate;
 
 const WIDTH: f64 = 460.0;
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 320.0;
 /// Bars of a decade.
 const BINS_PER_DECADE: f64 = 5.0;
 /// Decades below the largest error that are shown; smaller errors are counted in the first bar.
@@ -40,9 +40,9 @@ fn one(surrogate: &Surrogate, comparison: &Comparison, j: usize) -> Result<Figur
     let highest = extent(own.iter().chain(&euler).copied()).map_or(1.0, |e| e[1]);
     let panel = Panel {
         left: 68.0,
-        top: 84.0,
+        top: 98.0,
         width: WIDTH - 80.0,
-        height: HEIGHT - 134.0,
+        height: HEIGHT - 148.0,
         x,
         y: Axis::exactly("share of samples (%)", 0.0, highest * 1.08),
     };
@@ -91,14 +91,21 @@ fn mark(scene: &mut Scene, panel: &Panel, errors: &StateErrors) {
     ];
     marks.sort_by(|a, b| a.1.total_cmp(&b.1));
     // Names of neighbours stand in rows of their own where they would overlap.
-    let mut free_from = [f64::NEG_INFINITY; 3];
-    for (name, value) in marks.into_iter().filter(|(_, v)| v.is_finite()) {
+    let mut free_from = [f64::NEG_INFINITY; 4];
+    let mut names = Vec::new();
+    for (name, value) in marks.into_iter().filter(|(_, value)| value.is_finite()) {
         let x = panel.point(value, 0.0).0;
         let half = super::panel::text_width(name, SMALL) / 2.0;
-        let row = (0..3).find(|&r| x - half > free_from[r]).unwrap_or(2);
+        let row = (0..4).find(|&r| x - half > free_from[r]).unwrap_or(3);
         free_from[row] = x + half + 5.0;
         let y = panel.top - 12.0 - 16.0 * row as f64;
         scene.line([(x, y + 7.0), (x, panel.bottom())], Pen::dashed(MUTED, 1.0, 3.0, 3.0));
-        scene.text((x.min(panel.right() + 8.0 - half), y), name, SMALL, INK, Align::Centre);
+        names.push((name, (x.min(panel.right() + 8.0 - half), y), half));
+    }
+    // Lines to the upper rows pass behind the names of the lower ones.
+    for (name, (x, y), half) in names {
+        let corners = [(-half, -7.0), (half, -7.0), (half, 7.0), (-half, 7.0)];
+        scene.area(corners.map(|(dx, dy)| (x + dx, y + dy)).to_vec(), PAPER, 1.0);
+        scene.text((x, y), name, SMALL, INK, Align::Centre);
     }
 }

@@ -8,9 +8,10 @@ use super::style::{INK, SERIES, SURROGATE};
 use crate::error::Result;
 use crate::report::losses::Losses;
 
-const WIDTH: f64 = 680.0;
+const WIDTH: f64 = 600.0;
 const PANEL_HEIGHT: f64 = 250.0;
 const RATE_HEIGHT: f64 = 70.0;
+const RATE_GAP: f64 = 24.0;
 /// Decades below the largest loss that are shown.
 const DECADES: f64 = 10.0;
 
@@ -27,7 +28,7 @@ pub fn losses(losses: &Losses) -> Result<Figure> {
     let top = 8.0 + legend(&mut head, (68.0, 14.0), WIDTH, &entries);
 
     let rates = losses.rate.as_ref().filter(|r| r.iter().any(|&v| v > 0.0));
-    let below = if rates.is_some() { RATE_HEIGHT + 14.0 } else { 0.0 };
+    let below = if rates.is_some() { RATE_HEIGHT + RATE_GAP } else { 0.0 };
     let mut scene = Scene::new(WIDTH, top + PANEL_HEIGHT + below + 52.0);
     legend(&mut scene, (68.0, 14.0), WIDTH, &entries);
     let iterations =
@@ -46,10 +47,11 @@ pub fn losses(losses: &Losses) -> Result<Figure> {
         curve(&mut scene, &panel, &losses.iterations, values, pen);
     }
     if let Some(rates) = rates {
+        let roomy = rates.iter().flat_map(|rate| [0.5 * rate, 2.0 * rate]);
         let panel = Panel {
-            top: panel.bottom() + 14.0,
+            top: panel.bottom() + RATE_GAP,
             height: RATE_HEIGHT,
-            y: Axis::logarithmic("rate", rates.iter().copied(), DECADES),
+            y: Axis::logarithmic_tight("rate", roomy, DECADES),
             ..panel
         };
         panel.draw(&mut scene, true, true);

@@ -99,7 +99,7 @@ impl Entry {
 
 /// Width of a text, roughly: legends need no better.
 pub fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.53
+    text.chars().count() as f64 * size * 0.6
 }
 
 /// A legend in a row that begins at `at`, broken at `right`. Gives back its height.

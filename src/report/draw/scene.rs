@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// Dots of the PNG in one unit of a scene, which is a CSS pixel on paper and screen.
 const DOTS: f64 = 2.0;
 
+/// How far, in font sizes, the library draws text too high in a PNG.
+const BITMAP_TEXT_SHIFT: f64 = 0.13;
+
 /// A point in units from the upper left corner.
 pub type Point = (f64, f64);
 
@@ -133,7 +136,7 @@ impl Scene {
         let mut text = String::new();
         {
             let area = SVGBackend::with_string(&mut text, self.dots()).into_drawing_area();
-            self.draw_background(&area).and_then(|()| self.draw_marks(&area)).map_err(fault)?;
+            self.draw_background(&area).and_then(|()| self.draw_marks(&area, 0.0)).map_err(fault)?;
             area.present().map_err(fault)?;
         }
         // The library writes the background first; images belong right above it.
@@ -158,7 +161,7 @@ impl Scene {
                 let element = BitMapElement::with_mut(dots(raster.at), size, &mut buffer);
                 area.draw(&element.expect("a buffer of that size")).map_err(fault)?;
             }
-            self.draw_marks(&area).map_err(fault)?;
+            self.draw_marks(&area, BITMAP_TEXT_SHIFT).map_err(fault)?;
             area.present().map_err(fault)?;
         }
         encode(width, height, &pixels)
@@ -179,6 +182,7 @@ impl Scene {
     fn draw_marks<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
+        text_shift: f64,
     ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
         let path = |points: &[Point]| points.iter().map(|&p| dots(p)).collect::<Vec<_>>();
         for mark in &self.marks {
@@ -204,7 +208,11 @@ impl Scene {
                     let font = (font::FAMILY, size * DOTS * font::LIBRARY_SIZE).into_font();
                     let font = if *upwards { font.transform(FontTransform::Rotate270) } else { font };
                     let style = TextStyle::from(font).color(&colour).pos(Pos::new(horizontal, VPos::Center));
-                    area.draw(&Text::new(text.clone(), dots(*at), style))?;
+                    let at = match upwards {
+                        true => *at,
+                        false => (at.0, at.1 + text_shift * size),
+                    };
+                    area.draw(&Text::new(text.clone(), dots(at), style))?;
                 }
             }
         }

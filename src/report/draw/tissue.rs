@@ -1,13 +1,14 @@
 //! A tissue at a few times: solver, surrogate and their difference side by side.
 
 use ndarray::{Axis as Dimension, s};
+use serde_json::Value;
 
-use super::Figure;
 use super::axis::{Axis, chosen, extent};
 use super::colour_map::ColourMap;
 use super::panel::Panel;
 use super::scene::{Align, Scene};
 use super::style::{INK, NORMAL};
+use super::{Figure, with_unit};
 use crate::error::Result;
 use crate::report::tissue::Tissue;
 
@@ -31,7 +32,8 @@ fn difference_scale(tissue: &Tissue) -> f64 {
 pub fn tissue(tissue: &Tissue) -> Result<Vec<Figure>> {
     let voltages = tissue.snapshots.iter().map(|&v| f64::from(v));
     let [low, high] = extent(voltages).unwrap_or([0.0, 1.0]);
-    let amount = Axis::exactly("voltage", low, high);
+    let unit = tissue.numbers.get("unit").and_then(Value::as_str).unwrap_or_default();
+    let amount = Axis::exactly(with_unit("voltage", unit), low, high);
     let largest = match difference_scale(tissue) {
         0.0 => 1.0,
         largest => largest,
@@ -48,7 +50,7 @@ pub fn tissue(tissue: &Tissue) -> Result<Vec<Figure>> {
 fn one(tissue: &Tissue, number_of: usize, at: usize, amount: &Axis, difference: &Axis) -> Result<Figure> {
     let (rows, columns) = (tissue.snapshots.shape()[2], tissue.snapshots.shape()[3]);
     let height = (MAP_WIDTH * rows as f64 / columns as f64).clamp(40.0, 2.0 * MAP_WIDTH);
-    let bar = 82.0;
+    let bar = 98.0;
     let top = 54.0;
     let second = 10.0 + MAP_WIDTH + GAP;
     let third = second + MAP_WIDTH + bar;

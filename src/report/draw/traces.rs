@@ -100,7 +100,7 @@ fn strays(euler: &[f64], reference: &[f64]) -> bool {
 fn rank(rank: f64) -> String {
     match rank {
         r if r >= 1.0 => "worst cell".to_owned(),
-        r if r == 0.5 => "median cell".to_owned(),
+        0.5 => "median cell".to_owned(),
         r => format!("better than {} % of cells", ((1.0 - r) * 100.0).round()),
     }
 }

@@ -33,6 +33,8 @@ pub struct Speed {
     pub backend: String,
     /// Cells of a call.
     pub cells: usize,
+    /// Whether the program was built with optimisation; without it speeds mean nothing.
+    pub optimized: bool,
     /// Evaluations (of a step map: steps) in a second.
     pub evaluations_per_second: f64,
     /// Forward Euler beside it, if the cell model is known.
@@ -92,6 +94,7 @@ pub fn measure(
         processor: processor(),
         backend,
         cells: N_CELLS,
+        optimized: !cfg!(debug_assertions),
         evaluations_per_second,
         euler: euler.transpose()?,
     })
