@@ -18,6 +18,8 @@ pub mod error;
 pub mod format;
 pub mod kernels;
 pub mod program;
+#[cfg(feature = "cli")]
+pub mod report;
 pub mod session;
 pub mod surrogate;
 #[cfg(feature = "train")]

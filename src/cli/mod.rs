@@ -5,6 +5,7 @@ mod bench;
 mod eval;
 mod generate;
 mod inspect;
+pub mod report;
 mod rollout;
 #[cfg(feature = "train")]
 mod train;
@@ -33,6 +34,7 @@ enum Command {
     Eval(eval::Eval),
     Rollout(rollout::Rollout),
     Inspect(inspect::Inspect),
+    Report(report::Report),
     Bench(bench::Bench),
 }
 
@@ -59,6 +61,7 @@ fn run(command: Command) -> Result<()> {
         Command::Eval(eval) => eval.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Report(report) => report.run(),
         Command::Bench(bench) => bench.run(),
     }
 }

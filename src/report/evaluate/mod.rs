@@ -1,0 +1,14 @@
+//! What is measured: errors against the cell model's solution, and speed. Nothing is drawn here.
+
+mod accuracy;
+mod plane;
+mod samples;
+mod speed;
+mod traces;
+
+pub use accuracy::{
+    Accuracy, Comparison, Draw, EULER_DT, Errors, InputRange, OverTime, StateErrors, compare, domain,
+};
+pub use plane::{Plane, planes};
+pub use speed::{AgainstEuler, Speed, measure};
+pub use traces::{Trace, traces};
