@@ -3,6 +3,8 @@
 //! The arithmetic limit of a core is (vector width · 2 ports · clock) / operations a step; a step
 //! of `fhn_cubic` takes 7 vector operations, one of `fhn_canonical` 8.
 
+#![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
+
 use std::hint::black_box;
 use std::time::Duration;
 

@@ -7,7 +7,8 @@
 set -euo pipefail
 
 readonly torch_version=2.11.0
-readonly oldest_rust=1.85
+# As rust-version in Cargo.toml.
+readonly oldest_rust=1.91
 readonly oldest_python=3.9
 # The Pythons that have a wheel of PyTorch (see requirements-libtorch.txt), and the one whose wheel stands in for any other
 # Python when only the C++ libraries are wanted.

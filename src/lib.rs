@@ -22,6 +22,8 @@ pub mod program;
 pub mod report;
 pub mod session;
 pub mod surrogate;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod view;
 
 pub use activation::Activation;

@@ -255,14 +255,9 @@ fn errors_of_an_euler_step_are_those_computed_by_hand() {
     }
     assert!(worst_reference < 1e-7, "{worst_reference}");
     let own = &accuracy.surrogate;
-    for j in 0..2 {
+    for (state, sum) in own.states.iter().zip(sum) {
         // The surrogate computes in single precision.
-        assert!(
-            (own.states[j].mean_absolute / sum[j] - 1.0).abs() < 5e-3,
-            "{} {}",
-            own.states[j].mean_absolute,
-            sum[j]
-        );
+        assert!((state.mean_absolute / sum - 1.0).abs() < 5e-3, "{} {sum}", state.mean_absolute);
     }
     assert!((own.mean_absolute - (sum[0] + sum[1]) / 2.0).abs() < 5e-3 * own.mean_absolute);
     assert!((own.states[0].maximum / largest - 1.0).abs() < 2e-2, "{} {largest}", own.states[0].maximum);
@@ -314,6 +309,13 @@ fn fixed_starts_and_stimuli_come_from_the_file() {
     let provenance = |key: &str, value: Value| serde_json::Map::from_iter([(key.to_owned(), value)]);
     let of_problem_b = surrogate.clone().with_provenance(provenance("problem", json!("B")));
     assert_eq!(Counterpart::of(&of_problem_b).unwrap().stimulus(&[3.0]), 0.08);
+    let recipe = json!("seed = 1\n[surrogate]\nkind = \"solution_map\"\nproblem = \"B\"\n");
+    let of_recipe = surrogate.clone().with_provenance(provenance("recipe", recipe));
+    assert_eq!(Counterpart::of(&of_recipe).unwrap().stimulus(&[3.0]), 0.08);
+    // Problem A starts at u = 0.5 whatever the file calls a cell's initial state.
+    let of_problem_a = surrogate.clone().with_initial_state(vec![0.0, 0.0]).unwrap();
+    let of_problem_a = of_problem_a.with_provenance(provenance("problem", json!("A")));
+    assert_eq!(Counterpart::of(&of_problem_a).unwrap().initial_state(&[3.0]), [0.5, 0.0]);
     let told = surrogate.clone().with_provenance(provenance("stimulus", json!(0.1)));
     assert_eq!(Counterpart::of(&told).unwrap().stimulus(&[3.0]), 0.1);
 

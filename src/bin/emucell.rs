@@ -1,3 +1,7 @@
-//! The `emucell` program: trains, inspects, evaluates and reports surrogates.
+//! The `emucell` program; everything is in the library's `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    emucell::cli::main()
+}

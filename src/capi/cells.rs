@@ -77,6 +77,14 @@ impl emucell_cells {
                 self.n_rows, self.n_cells
             )));
         }
+        // Otherwise the length of the state would not bound the number of cells.
+        if self.state.n_variables == 0 {
+            return Err(Error::invalid("state of 0 variables"));
+        }
+        // Rows of an index are different: no more of the list is read than can be right.
+        if self.n_cells > n_rows {
+            return Err(Error::invalid(format!("an index of {} cells for {n_rows} rows", self.n_cells)));
+        }
         let given = |view: &emucell_view| !view.data.is_null();
         let (stimulus, parameters) = (&self.stimulus, &self.parameters);
         // SAFETY: as this function's contract says.

@@ -1,3 +1,67 @@
-//! The commands of the `emucell` program.
+//! The `emucell` program: parse, call, print.
 
+mod arrays;
+mod bench;
+mod eval;
+mod generate;
+mod inspect;
 pub mod report;
+mod rollout;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(not(feature = "train"))]
+#[path = "train_missing.rs"]
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{ErrorKind, Result};
+
+/// Neural surrogates of cardiac cell models: train, inspect, evaluate and report them.
+#[derive(Debug, Parser)]
+#[command(name = "emucell", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Generate(generate::Generate),
+    Train(train::Train),
+    Eval(eval::Eval),
+    Rollout(rollout::Rollout),
+    Inspect(inspect::Inspect),
+    Report(report::Report),
+    Bench(bench::Bench),
+}
+
+/// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
+/// error if not, 2 if the command line itself is wrong, 130 if Ctrl-C ended it.
+pub fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            match error.kind() {
+                // As shells report a program that Ctrl-C ended.
+                ErrorKind::Interrupted => ExitCode::from(130),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Generate(generate) => generate.run(),
+        Command::Train(train) => train.run(),
+        Command::Eval(eval) => eval.run(),
+        Command::Rollout(rollout) => rollout.run(),
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Report(report) => report.run(),
+        Command::Bench(bench) => bench.run(),
+    }
+}

@@ -103,7 +103,7 @@ impl SolverChoice {
 
 fn whole_steps(time: f64, dt: f64) -> Result<u64> {
     let steps = (time / dt).round();
-    if !(steps >= 0.0 && steps < 1e15 && (steps * dt - time).abs() <= 1e-6 * dt) {
+    if !((0.0..1e15).contains(&steps) && (steps * dt - time).abs() <= 1e-6 * dt) {
         return Err(Error::invalid(format!("time {time} ms is no multiple of Euler's step {dt} ms"))
             .remedy("choose times that are"));
     }

@@ -5,3 +5,5 @@
 pub mod arrays;
 pub mod atomic;
 pub mod onnx;
+#[cfg(feature = "data")]
+pub mod pth;

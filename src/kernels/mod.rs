@@ -115,6 +115,10 @@ impl Kernels {
         if x86_64::avx2::is_available() {
             all.push(&x86_64::avx2::KERNELS);
         }
+        #[cfg(target_arch = "x86_64")]
+        if x86_64::avx512::is_available() {
+            all.push(&x86_64::avx512::KERNELS);
+        }
         all
     }
 

@@ -6,7 +6,8 @@ use crate::activation::Activation;
 impl Program {
     /// The same function with fewer passes over memory: activations move into the dense operation
     /// before them, x·sigmoid(x) becomes SiLU, state + (drive − rate·state) becomes one
-    /// relaxation, and operations whose result nobody reads disappear.
+    /// relaxation, a constant added to a dense operation its bias, and operations whose result
+    /// nobody reads disappear.
     #[must_use]
     pub fn fused(&self) -> Self {
         self.with_patterns_fused().with_activations_fused()
@@ -20,7 +21,12 @@ impl Program {
 
     fn with_patterns_fused(&self) -> Self {
         let uses = use_counts(&self.operations, self.output);
-        let fused = |i| fused_silu(&self.operations, &uses, i).or_else(|| self.fused_relax(&uses, i));
+        let fused = |i| {
+            let operations = &self.operations;
+            fused_silu(operations, &uses, i)
+                .or_else(|| self.fused_relax(&uses, i))
+                .or_else(|| fused_bias(operations, &uses, i))
+        };
         self.with_replaced(fused)
     }
 
@@ -72,6 +78,27 @@ fn fused_silu(operations: &[Operation], uses: &[usize], i: usize) -> Option<Oper
             Some(Operation::Activation { input: x, activation: Activation::Silu })
         }
         _ => None,
+    })
+}
+
+/// A constant added to a dense operation that nobody else reads: MatMul and Add of ONNX.
+fn fused_bias(operations: &[Operation], uses: &[usize], i: usize) -> Option<Operation> {
+    let Operation::Binary { operator: BinaryOperator::Add, left, right } = operations[i] else {
+        return None;
+    };
+    [(left, right), (right, left)].into_iter().find_map(|(sum, constant)| {
+        match (producer(operations, sum)?, producer(operations, constant)?) {
+            (
+                Operation::Dense { input, weights, bias, activation: Activation::Linear },
+                Operation::Constant { values },
+            ) if uses[sum.0] == 1 && (values.len() == bias.len() || values.len() == 1) => {
+                let addend = |row: usize| values[if values.len() == 1 { 0 } else { row }];
+                let bias = bias.iter().enumerate().map(|(row, b)| b + addend(row)).collect();
+                let activation = Activation::Linear;
+                Some(Operation::Dense { input: *input, weights: weights.clone(), bias, activation })
+            }
+            _ => None,
+        }
     })
 }
 
@@ -149,6 +176,23 @@ mod tests {
         let fused = plain.fused();
         assert!(
             matches!(fused.operations(), [Operation::Dense { activation: Activation::Silu, .. }]),
+            "{fused:?}"
+        );
+        assert_same_function(&plain, &fused);
+    }
+
+    #[test]
+    fn a_constant_added_to_a_product_becomes_its_bias() {
+        let mut b = ProgramBuilder::new(2).unwrap();
+        let product = b.dense(BlockId::INPUT, vec![1.0, -2.0, 0.5, 0.25], vec![0.0; 2], Activation::Linear);
+        let product = product.unwrap();
+        let constant = b.constant([0.5, -0.25]).unwrap();
+        let sum = b.binary(BinaryOperator::Add, constant, product).unwrap();
+        let y = b.activation(sum, Activation::Tanh).unwrap();
+        let plain = b.finish(y);
+        let fused = plain.fused();
+        assert!(
+            matches!(fused.operations(), [Operation::Dense { activation: Activation::Tanh, .. }]),
             "{fused:?}"
         );
         assert_same_function(&plain, &fused);

@@ -60,8 +60,8 @@ pub struct Surrogate {
 impl Surrogate {
     /// A surrogate of `kind` whose `program` takes `inputs` and gives `outputs`, column by column.
     ///
-    /// A step map's outputs are its state inputs, in the same order; a solution map has exactly
-    /// one input of role time. Names are unique among the inputs.
+    /// A step map's outputs are its state inputs, in the same order; a solution map has at
+    /// most one input of role time. Names are unique among the inputs.
     ///
     /// # Errors
     /// Variables that do not fit the program or the kind.
@@ -188,9 +188,9 @@ impl Surrogate {
     fn check_kind(&self) -> Result<()> {
         let times = self.columns_of(Role::Time).len();
         match self.kind {
-            Kind::SolutionMap if times != 1 => {
+            Kind::SolutionMap if times > 1 => {
                 Err(Error::format(format!("a solution map with {times} inputs of role time"))
-                    .remedy("give exactly one input the role time"))
+                    .remedy("give one input the role time"))
             }
             Kind::StepMap { dt } if !(dt.is_finite() && dt > 0.0) => {
                 Err(Error::format(format!("a step map with step {dt}")).remedy("give a positive step"))
@@ -248,7 +248,10 @@ mod tests {
         assert!(fails(step, &inputs, &swapped, first_columns(3, 2)).contains("same order"));
         let twice = [state("u"), state("u"), state("w")];
         assert!(fails(step, &twice, &outputs, first_columns(3, 2)).contains("two inputs"));
-        assert!(fails(Kind::SolutionMap, &inputs, &outputs, first_columns(3, 2)).contains("role time"));
+        let time = |name: &str| Variable::new(name, "ms", Role::Time);
+        let times = [time("t"), time("t2"), state("u")];
+        assert!(fails(Kind::SolutionMap, &times, &outputs, first_columns(3, 2)).contains("role time"));
+        assert!(fails(step, &times[1..], &outputs[..1], first_columns(2, 1)).contains("role time"));
         assert!(
             fails(Kind::StepMap { dt: -1.0 }, &inputs, &outputs, first_columns(3, 2)).contains("step -1")
         );

@@ -15,6 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::{Kernels, TILE};
 use crate::program::Program;
 
+/// More threads than any machine of today has cores: a session has memory for each of them.
+const MAX_THREADS: usize = 1024;
+
 /// What the CPU backend needs to know beside the program.
 #[derive(Debug)]
 pub struct CpuOptions {
@@ -47,8 +50,9 @@ impl CpuBackend {
     /// # Errors
     /// An instruction set that the machine does not have, no threads, or threads that cannot start.
     pub fn new(program: &Program, options: CpuOptions) -> Result<Self> {
-        if options.n_threads == 0 {
-            return Err(Error::invalid("0 threads").remedy("ask for at least one thread"));
+        if options.n_threads == 0 || options.n_threads > MAX_THREADS {
+            return Err(Error::invalid(format!("{} threads", options.n_threads))
+                .remedy(format!("ask for 1 to {MAX_THREADS} threads")));
         }
         let kernels = Kernels::select(options.instruction_set.as_deref())?;
         let plan = Plan::new(&program.fused(), kernels);

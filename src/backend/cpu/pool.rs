@@ -59,6 +59,8 @@ impl Pool {
             })?;
             pool.threads.push(thread);
         }
+        // A thread that starts allocates; it has started when it has worked.
+        pool.run(n_threads + 1, &|_| {}).expect("nothing to panic in");
         Ok(pool)
     }
 

@@ -1,6 +1,8 @@
 //! The inner loop: a block of cells is loaded into registers, advanced there, and written back
 //! only where a sample is wanted.
 
+#![expect(clippy::needless_range_loop, reason = "one index runs through several arrays of registers")]
+
 use std::ops::Range;
 
 use super::vector::{Lanes, MAX_WIDTH, Scalar, Vector};

@@ -148,7 +148,8 @@ impl<T: Scalar, const N: usize> Vector for Lanes<T, N> {
     }
 }
 
-/// Vectors of x86-64 registers. Autovectorised arrays came out as shuffles in places; these do not.
+/// Vectors of x86-64 registers, written out so that the speed does not hang on what the compiler
+/// makes of loops over arrays.
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86_64 {
     use std::arch::x86_64::*;

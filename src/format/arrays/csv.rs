@@ -35,11 +35,11 @@ fn parse(bytes: &[u8]) -> Result<Matrix> {
     let mut values = Vec::new();
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(fault)? {
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = || line_of(bytes, record.position());
         if record.len() != names.len() {
             let (found, wanted) = (record.len(), names.len());
             return Err(Error::format(format!("{found} fields where the header has {wanted}"))
-                .at(format!("line {line}"))
+                .at(format!("line {}", line()))
                 .remedy("give every row one number for each column"));
         }
         for (name, field) in names.iter().zip(&record) {
@@ -48,7 +48,7 @@ fn parse(bytes: &[u8]) -> Result<Matrix> {
                 _ => {
                     return Err(Error::format(format!("\"{field}\" is not a finite number"))
                         .at(format!("column \"{name}\""))
-                        .at(format!("line {line}"))
+                        .at(format!("line {}", line()))
                         .remedy("correct or remove the row"));
                 }
             }
@@ -60,6 +60,13 @@ fn parse(bytes: &[u8]) -> Result<Matrix> {
     let shape = (values.len() / names.len(), names.len());
     let values = Array2::from_shape_vec(shape, values).expect("every row was counted");
     Ok(Matrix { names: names.iter().map(str::to_owned).collect(), values })
+}
+
+/// Line of a record. The reader's own number is that of the first blank line before it.
+fn line_of(bytes: &[u8], position: Option<&csv::Position>) -> usize {
+    let start = position.map_or(0, |p| p.byte() as usize).min(bytes.len());
+    let blank = bytes[start..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
+    1 + bytes[..start + blank].iter().filter(|&&byte| byte == b'\n').count()
 }
 
 fn fault(error: csv::Error) -> Error {
@@ -85,4 +92,43 @@ pub fn write(path: &Path, names: &[String], values: &ArrayView2<'_, f64>) -> Res
         }
         writer.flush().map_err(|e| Error::io("write", path, e))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn tables_come_back_exactly() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let names = ["t".to_owned(), "a, \"b\"".to_owned()];
+        let values = array![[0.1 + 0.2, -1e-300], [f64::MAX, 5e-324], [0.0, 1.0 / 3.0]];
+        write(&path, &names, &values.view()).unwrap();
+        let back = read(&path).unwrap();
+        assert_eq!((back.names, back.values), (names.to_vec(), values));
+        assert!(write(&path, &names[..1], &array![[1.0, 2.0]].view()).is_err());
+    }
+
+    #[test]
+    fn each_kind_of_damage_names_its_line() {
+        for (text, expected) in [
+            ("", ["no column names", "line 1"]),
+            ("t,u\n", ["no rows", "line 2"]),
+            ("1,2\n3,4\n", ["column names were expected", "line 1"]),
+            ("t,u\n1,2\n3\n", ["1 fields where the header has 2", "line 3"]),
+            ("t,u\n1,2\n3,4,5\n", ["3 fields", "line 3"]),
+            ("t,u\n1,NaN\n", ["\"NaN\" is not a finite", "column \"u\", in line 2"]),
+            ("t,u\n1,2\n\n1,inf\n", ["\"inf\"", "line 4"]),
+            ("t,u\n1,two\n", ["\"two\"", "line 2"]),
+            ("t,u\n1,\n", ["\"\" is not", "line 2"]),
+        ] {
+            let message = parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(expected.iter().all(|e| message.contains(e)), "{text:?}: {message}");
+        }
+        assert!(parse(b"t,u\n1,\xff\n").is_err());
+        assert_eq!(parse(b"t , u\r\n 1, 2 \r\n").unwrap().values, array![[1.0, 2.0]]);
+    }
 }

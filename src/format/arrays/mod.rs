@@ -127,3 +127,49 @@ fn join(parts: Vec<Matrix>) -> Result<Matrix> {
     })?;
     Ok(Matrix { names: parts.into_iter().flat_map(|p| p.names).collect(), values })
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array3, array};
+
+    use super::*;
+
+    #[test]
+    fn tables_are_read_from_each_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let values = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
+        csv::write(&path("a.csv"), &["x".into(), "y".into()], &values.view()).unwrap();
+        assert_eq!(read_matrix(&path("a.csv")).unwrap().names, ["x", "y"]);
+        npy::write(&path("a.NPY"), &values.mapv(|x| x as f32).view()).unwrap();
+        let matrix = read_matrix(&path("a.NPY")).unwrap();
+        assert_eq!(
+            (matrix.names, matrix.values),
+            (vec!["column_0".into(), "column_1".into()], values.clone())
+        );
+        npz::write(&path("a.npz"), |archive| {
+            archive.array("t", &Array1::from(vec![7.0f32, 8.0, 9.0]).view())?;
+            archive.array("x", &values.view())?;
+            archive.text("about.json", "{}")
+        })
+        .unwrap();
+        let matrix = read_matrix(&path("a.npz")).unwrap();
+        assert_eq!(matrix.names, ["t", "x_0", "x_1"]);
+        assert_eq!(matrix.values.row(1).to_vec(), [8.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        assert!(read_matrix(&path("a.txt")).unwrap_err().to_string().contains(".csv, .npy or .npz"));
+        npy::write(&path("a.npy"), &Array3::<f64>::zeros((1, 2, 3)).view()).unwrap();
+        assert!(read_matrix(&path("a.npy")).unwrap_err().to_string().contains("3 dimensions"));
+        npz::write(&path("a.npz"), |archive| {
+            archive.array("t", &Array1::<f64>::zeros(3).view())?;
+            archive.array("u", &Array1::<f64>::zeros(4).view())
+        })
+        .unwrap();
+        assert!(read_matrix(&path("a.npz")).unwrap_err().to_string().contains("t: 3, u: 4"));
+    }
+}

@@ -92,9 +92,14 @@ impl Archive {
             ))
             .remedy("the file is truncated or damaged; write it again")));
         }
-        // What arrives decides the allocation, not what the archive announces.
+        // What arrives decides the allocation, not what the archive announces; reading on to the
+        // end, not only to `size`, makes the zip reader compare the checksum.
         let mut bytes = Vec::new();
-        member.by_ref().take(size).read_to_end(&mut bytes).map_err(|e| at(damaged(ZipError::Io(e))))?;
+        member
+            .by_ref()
+            .take(size.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|e| at(damaged(ZipError::Io(e))))?;
         if bytes.len() as u64 != size {
             return Err(at(Error::format(format!("{} bytes where {size} are announced", bytes.len()))
                 .remedy("the file is truncated; write it again")));
@@ -156,4 +161,81 @@ impl Writer<'_> {
 fn refused(error: ZipError) -> Error {
     Error::new(crate::error::ErrorKind::Io, format!("cannot write the archive: {error}"))
         .remedy("check the disk and the path")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ndarray::{Array1, Array2, Ix1, Ix2};
+
+    use super::*;
+
+    fn example(path: &Path) {
+        write(path, |archive| {
+            archive.array("a", &Array1::from(vec![1.0f64, 2.0, 3.0]).view())?;
+            archive.array("b", &Array2::<f32>::ones((2, 2)).view())?;
+            archive.text("about.json", "{}")
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn members_come_back_and_equal_contents_are_equal_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("1.npz"), folder.path().join("2.npz"));
+        example(&one);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        example(&two);
+        assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+        let mut archive = Archive::open(&one).unwrap();
+        assert_eq!(archive.array_names(), ["a", "b"]);
+        assert_eq!(archive.array::<f64, Ix1>("a", Conversion::Exact).unwrap().to_vec(), [1.0, 2.0, 3.0]);
+        assert_eq!(archive.array::<f32, Ix2>("b", Conversion::Exact).unwrap().sum(), 4.0);
+        assert_eq!(archive.text("about.json").unwrap(), "{}");
+        let text = archive.array::<f64, Ix1>("c", Conversion::Exact).unwrap_err().to_string();
+        assert!(text.contains("arrays a, b") && text.contains("1.npz"), "{text}");
+        let text = archive.array::<f64, Ix2>("b", Conversion::Exact).unwrap_err().to_string();
+        assert!(text.contains("array \"b\"") && text.contains("f4 where f8"), "{text}");
+    }
+
+    #[test]
+    fn compressed_archives_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let mut zip = ZipWriter::new(File::create(&path).unwrap());
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        zip.start_file("x.npy", options).unwrap();
+        zip.write_all(&npy::serialize(&Array1::<f64>::zeros(10_000).view()).unwrap()).unwrap();
+        zip.finish().unwrap();
+        let x: Array<f64, Ix1> = Archive::open(&path).unwrap().array("x", Conversion::Exact).unwrap();
+        assert_eq!(x.len(), 10_000);
+    }
+
+    #[test]
+    fn damaged_archives_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        example(&path);
+        let good = fs::read(&path).unwrap();
+        let attempt = |bytes: &[u8]| -> Result<Array<f64, Ix1>> {
+            fs::write(&path, bytes).unwrap();
+            Archive::open(&path)?.array("a", Conversion::Exact)
+        };
+        assert!(attempt(&good).is_ok());
+        for end in 0..good.len() {
+            assert!(attempt(&good[..end]).is_err(), "cut at {end}");
+        }
+        assert!(attempt(b"").unwrap_err().to_string().contains("a.npz"));
+        // A flipped bit in the data is caught by the checksum.
+        let mut flipped = good.clone();
+        let place = good.windows(8).position(|w| w == 2f64.to_le_bytes()).unwrap();
+        flipped[place] ^= 1;
+        assert!(attempt(&flipped).is_err());
+        // Sizes of four gigabytes in the directory of a file of a few hundred bytes.
+        let directory = good.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+        let mut huge = good.clone();
+        huge[directory + 20..directory + 28].fill(0xfe);
+        assert!(attempt(&huge).unwrap_err().to_string().contains("truncated or damaged"));
+    }
 }

@@ -1,11 +1,16 @@
 //! Emucell's own entries in an ONNX file's metadata.
 
-use super::proto::Property;
+use super::proto::{Model, Property};
 use crate::error::{Error, Result};
 use crate::program::Program;
 use crate::surrogate::{Kind, Surrogate, Variable};
 
+/// Who wrote the file, if emucell did.
+pub const PRODUCER: &str = "emucell";
+
 const FORMAT: &str = "emucell.format";
+/// Number of emucell's entries, so that a file cut off between two of them is noticed.
+const N_ENTRIES: &str = "emucell.n_entries";
 const KIND: &str = "emucell.kind";
 const DT: &str = "emucell.dt";
 const INPUTS: &str = "emucell.inputs";
@@ -37,14 +42,19 @@ pub fn write(surrogate: &Surrogate) -> Vec<Property> {
     if !surrogate.provenance().is_empty() {
         entries.push((PROVENANCE, json(serde_json::to_string(surrogate.provenance()))));
     }
+    entries.insert(1, (N_ENTRIES, (entries.len() + 1).to_string()));
     entries.into_iter().map(|(key, value)| Property { key: key.to_owned(), value }).collect()
 }
 
-/// The surrogate that `properties` describe; an anonymous one where they are silent.
-pub fn read(properties: &[Property], program: Program) -> Result<Surrogate> {
+/// The surrogate that the metadata of `model` describe around its `program`; an anonymous one
+/// where they are silent because the file is not emucell's own.
+pub fn read(model: &Model, program: Program) -> Result<Surrogate> {
+    let properties = &model.metadata_props;
     let metadata = Metadata(properties);
-    let Some(version) = metadata.find(FORMAT) else {
-        return Ok(Surrogate::anonymous(program));
+    let version = match metadata.find(FORMAT) {
+        Some(version) => version,
+        None if model.producer_name == PRODUCER => return Err(metadata.damaged(FORMAT, "missing")),
+        None => return Ok(Surrogate::anonymous(program)),
     };
     match version.parse::<u32>() {
         Ok(1..=FORMAT_VERSION) => {}
@@ -53,6 +63,11 @@ pub fn read(properties: &[Property], program: Program) -> Result<Surrogate> {
                 .remedy("update emucell: this build reads version 1"));
         }
         _ => return Err(metadata.damaged(FORMAT, &format!("\"{version}\" is not a version"))),
+    }
+    let n_entries: usize = metadata.required_json(N_ENTRIES)?;
+    let found = properties.iter().filter(|p| p.key.starts_with("emucell.")).count();
+    if found != n_entries {
+        return Err(metadata.damaged(N_ENTRIES, &format!("{found} entries where {n_entries} were written")));
     }
     let kind = match metadata.required(KIND)? {
         "solution_map" => Kind::SolutionMap,

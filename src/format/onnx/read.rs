@@ -21,7 +21,7 @@ pub fn surrogate(bytes: &[u8]) -> Result<Surrogate> {
         Error::format("not an ONNX file, or a damaged one (no graph inside)")
             .remedy("check that the file was copied whole, or export it again")
     })?;
-    metadata::read(&model.metadata_props, program(graph)?)
+    metadata::read(&model, program(graph)?)
 }
 
 fn program(graph: &Graph) -> Result<Program> {
@@ -40,7 +40,7 @@ fn program(graph: &Graph) -> Result<Program> {
         ProgramBuilder::new(input_width(input)?).map_err(|e| e.at(format!("input \"{}\"", input.name)))?;
     define(&mut values, &input.name, Value::Block(BlockId::INPUT))?;
 
-    let mut translator = Translator { builder, values };
+    let mut translator = Translator { builder, values, constant_blocks: HashMap::new() };
     for (i, node) in graph.node.iter().enumerate() {
         let place = || format!("node {i} ({} \"{}\")", node.op_type, node.name);
         let value = translator.translate(node).map_err(|e| e.at(place()))?;

@@ -29,6 +29,8 @@ pub enum Value {
 pub struct Translator {
     pub builder: ProgramBuilder,
     pub values: HashMap<String, Value>,
+    /// Blocks made of constants that were operands before.
+    pub constant_blocks: HashMap<String, BlockId>,
 }
 
 impl Translator {
@@ -92,14 +94,23 @@ impl Translator {
 
     /// The block of `node`'s input `i`; constants become blocks.
     fn operand(&mut self, node: &Node, i: usize) -> Result<BlockId> {
-        let value = self.value(node, i)?;
-        self.block_of(value)
+        let name = node.input.get(i).ok_or_else(|| Error::format(format!("input {i} is missing")))?;
+        self.block(name)
     }
 
-    /// The block called `name`.
+    /// The block called `name`; a constant becomes one block however often it is used.
     pub fn block(&mut self, name: &str) -> Result<BlockId> {
+        if let Some(&block) = self.constant_blocks.get(name) {
+            return Ok(block);
+        }
         let value = self.values.get(name).cloned();
-        self.block_of(value.ok_or_else(|| Error::format(format!("nothing makes \"{name}\"")))?)
+        let value = value.ok_or_else(|| Error::format(format!("nothing makes \"{name}\"")))?;
+        let is_constant = matches!(value, Value::Constant(_));
+        let block = self.block_of(value)?;
+        if is_constant {
+            self.constant_blocks.insert(name.to_owned(), block);
+        }
+        Ok(block)
     }
 
     fn block_of(&mut self, value: Value) -> Result<BlockId> {
@@ -142,7 +153,7 @@ impl Translator {
                 part.combine(&mut self.builder, operator, other)
             }
             _ => {
-                let (left, right) = (self.block_of(left)?, self.block_of(right)?);
+                let (left, right) = (self.operand(node, 0)?, self.operand(node, 1)?);
                 self.builder.binary(operator, left, right).map(Value::Block)
             }
         }

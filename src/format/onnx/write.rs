@@ -20,7 +20,7 @@ const IR_VERSION: i64 = 9;
 pub fn model(surrogate: &Surrogate) -> Vec<u8> {
     let model = Model {
         ir_version: IR_VERSION,
-        producer_name: "emucell".to_owned(),
+        producer_name: metadata::PRODUCER.to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(GraphWriter::new(surrogate.program()).finish()),
         opset_import: vec![OperatorSet { domain: String::new(), version: OPSET_VERSION }],

@@ -2,69 +2,13 @@
 
 use std::arch::x86_64::*;
 
-use crate::activation::Activation;
-use crate::kernels::vector::{self, Vector};
-use crate::kernels::{Kernels, Operand, Operator, PackedDense, UniformTable};
+use super::kernel_table;
+use crate::kernels::vector::Vector;
 
-pub static KERNELS: Kernels = Kernels { name: "avx2", dense, activation, exp, binary, table, relax };
+kernel_table!("avx2", "avx2,fma", Lanes);
 
 pub fn is_available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-}
-
-/// # Safety
-/// See [`Kernels`].
-#[target_feature(enable = "avx2,fma")]
-unsafe fn dense(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize) {
-    // SAFETY: passed on.
-    unsafe { vector::dense::<Lanes>(layer, x, y, lanes) }
-}
-
-/// # Safety
-/// See [`Kernels`].
-#[target_feature(enable = "avx2,fma")]
-unsafe fn activation(activation: Activation, x: *const f32, y: *mut f32, width: usize, lanes: usize) {
-    // SAFETY: passed on.
-    unsafe { vector::activation::<Lanes>(activation, x, y, width, lanes) }
-}
-
-/// # Safety
-/// See [`Kernels`].
-#[target_feature(enable = "avx2,fma")]
-unsafe fn exp(x: *const f32, y: *mut f32, width: usize, lanes: usize) {
-    // SAFETY: passed on.
-    unsafe { vector::exp::<Lanes>(x, y, width, lanes) }
-}
-
-/// # Safety
-/// See [`Kernels`].
-#[target_feature(enable = "avx2,fma")]
-unsafe fn binary(operator: Operator, left: Operand, right: Operand, y: *mut f32, width: usize, lanes: usize) {
-    // SAFETY: passed on.
-    unsafe { vector::binary::<Lanes>(operator, left, right, y, width, lanes) }
-}
-
-/// # Safety
-/// See [`Kernels`].
-#[target_feature(enable = "avx2,fma")]
-unsafe fn table(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize) {
-    // SAFETY: passed on.
-    unsafe { vector::table::<Lanes>(table, x, y, lanes) }
-}
-
-/// # Safety
-/// See [`Kernels`].
-#[target_feature(enable = "avx2,fma")]
-unsafe fn relax(
-    state: *const f32,
-    rate: *const f32,
-    drive: *const f32,
-    y: *mut f32,
-    width: usize,
-    lanes: usize,
-) {
-    // SAFETY: passed on.
-    unsafe { vector::relax::<Lanes>(state, rate, drive, y, width, lanes) }
 }
 
 /// Eight single-precision numbers.

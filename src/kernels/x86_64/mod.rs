@@ -1,3 +1,54 @@
 //! Instruction sets of 64-bit x86.
 
 pub mod avx2;
+pub mod avx512;
+
+/// The dispatch table of an instruction set: the vector kernels compiled for `$vector` with
+/// `$features` enabled.
+macro_rules! kernel_table {
+    ($name:literal, $features:literal, $vector:ty) => {
+        pub static KERNELS: crate::kernels::Kernels =
+            crate::kernels::Kernels { name: $name, dense, activation, exp, binary, table, relax };
+
+        kernel_table!(@kernels $features, $vector,
+            dense(layer: &crate::kernels::PackedDense, x: *const f32, y: *mut f32, lanes: usize);
+            activation(
+                activation: crate::activation::Activation,
+                x: *const f32,
+                y: *mut f32,
+                width: usize,
+                lanes: usize,
+            );
+            exp(x: *const f32, y: *mut f32, width: usize, lanes: usize);
+            binary(
+                operator: crate::kernels::Operator,
+                left: crate::kernels::Operand,
+                right: crate::kernels::Operand,
+                y: *mut f32,
+                width: usize,
+                lanes: usize,
+            );
+            table(table: &crate::kernels::UniformTable, x: *const f32, y: *mut f32, lanes: usize);
+            relax(
+                state: *const f32,
+                rate: *const f32,
+                drive: *const f32,
+                y: *mut f32,
+                width: usize,
+                lanes: usize,
+            );
+        );
+    };
+    (@kernels $features:literal, $vector:ty, $($kernel:ident($($argument:ident: $type:ty),* $(,)?);)*) => {
+        $(
+            /// # Safety
+            /// See [`crate::kernels::Kernels`].
+            #[target_feature(enable = $features)]
+            unsafe fn $kernel($($argument: $type),*) {
+                // SAFETY: passed on.
+                unsafe { crate::kernels::vector::$kernel::<$vector>($($argument),*) }
+            }
+        )*
+    };
+}
+use kernel_table;

@@ -1,0 +1,121 @@
+//! `emucell inspect`: what is in a surrogate file.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::error::Result;
+use crate::format::onnx;
+use crate::program::Operation;
+use crate::surrogate::{Kind, Surrogate, Variable};
+
+/// Show what a surrogate file holds: kind, variables, network, provenance.
+///
+/// A network that programs cannot hold is an error that names the node and the reason.
+#[derive(Debug, clap::Args)]
+pub struct Inspect {
+    /// Surrogate (.onnx).
+    file: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Inspect {
+    pub fn run(&self) -> Result<()> {
+        let surrogate = onnx::load(&self.file)?;
+        if self.json {
+            println!("{:#}", as_json(&surrogate));
+        } else {
+            print(&surrogate);
+        }
+        Ok(())
+    }
+}
+
+fn as_json(surrogate: &Surrogate) -> serde_json::Value {
+    let program = surrogate.program();
+    let dt = match surrogate.kind() {
+        Kind::SolutionMap => None,
+        Kind::StepMap { dt } => Some(dt),
+    };
+    json!({
+        "kind": surrogate.kind().name(),
+        "dt": dt,
+        "inputs": surrogate.inputs(),
+        "outputs": surrogate.outputs(),
+        "initial_state": surrogate.initial_state(),
+        "cell_model": surrogate.cell_model(),
+        "operations": program.operations().len(),
+        "multiply_adds": program.multiply_adds(),
+        "provenance": surrogate.provenance(),
+    })
+}
+
+fn print(surrogate: &Surrogate) {
+    match surrogate.kind() {
+        Kind::SolutionMap => println!("solution map: (t, x0, parameters) → x(t)"),
+        Kind::StepMap { dt } => println!("step map: (x, stimulus, parameters) → x after Δt = {dt}"),
+    }
+    if let Some(model) = surrogate.cell_model() {
+        let parameters: Vec<String> = model.parameters.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+        println!("cell model: {} ({})", model.name, parameters.join(", "));
+    }
+    print_variables("inputs", surrogate.inputs());
+    print_variables("outputs", surrogate.outputs());
+    if let Some(state) = surrogate.initial_state() {
+        println!("initial state: {state:?}");
+    }
+    let program = surrogate.program().fused();
+    println!("network: {} multiply-adds a cell", program.multiply_adds());
+    for (block, operation) in program.steps() {
+        println!("  {:3}  {:<28} width {}", block.index(), describe(operation), program.width(block));
+    }
+    if !surrogate.provenance().is_empty() {
+        println!("provenance:");
+        for (key, value) in surrogate.provenance() {
+            match value {
+                serde_json::Value::String(text) if text.contains('\n') => {
+                    println!("  {key}:");
+                    text.lines().for_each(|line| println!("    {line}"));
+                }
+                serde_json::Value::String(text) => println!("  {key}: {text}"),
+                other => println!("  {key}: {other}"),
+            }
+        }
+    }
+}
+
+fn print_variables(what: &str, variables: &[Variable]) {
+    println!("{what}:");
+    for variable in variables {
+        let range = variable.range.map_or("any".to_owned(), |[low, high]| format!("{low} … {high}"));
+        let Variable { name, unit, role, .. } = variable;
+        println!("  {name:<12} {:<10} {range:<20} {unit}", role.name());
+    }
+}
+
+fn describe(operation: &Operation) -> String {
+    match operation {
+        Operation::Constant { .. } => "constant".to_owned(),
+        Operation::Dense { input, activation, .. } => {
+            format!("dense({}) {}", input.index(), activation.name())
+        }
+        Operation::Activation { input, activation } => format!("{}({})", activation.name(), input.index()),
+        Operation::Exp { input } => format!("exp({})", input.index()),
+        Operation::Binary { operator, left, right } => {
+            format!("{}({}, {})", format!("{operator:?}").to_lowercase(), left.index(), right.index())
+        }
+        Operation::Concat { inputs } => {
+            let blocks: Vec<String> = inputs.iter().map(|b| b.index().to_string()).collect();
+            format!("concatenate({})", blocks.join(", "))
+        }
+        Operation::Slice { input, start, width } => {
+            format!("columns {start}..{} of {}", start + width, input.index())
+        }
+        Operation::Table { input, table } => format!("table of {} rows({})", table.n_rows(), input.index()),
+        Operation::Relax { state, rate, drive } => {
+            format!("relax({}, {}, {})", state.index(), rate.index(), drive.index())
+        }
+    }
+}

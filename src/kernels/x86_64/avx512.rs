@@ -1,0 +1,151 @@
+//! AVX-512 (foundation and doubleword/quadword instructions): sixteen lanes a vector.
+
+use std::arch::x86_64::*;
+
+use super::kernel_table;
+use crate::kernels::vector::Vector;
+
+kernel_table!("avx512", "avx512f,avx512dq", Lanes);
+
+pub fn is_available() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")
+}
+
+/// Sixteen single-precision numbers.
+#[derive(Clone, Copy)]
+struct Lanes(__m512);
+
+// SAFETY: every method uses AVX-512F and DQ only; loads, stores and gathers touch sixteen numbers.
+unsafe impl Vector for Lanes {
+    const LANES: usize = 16;
+    type Rows = __m512i;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the caller vouches for the instructions; so for all methods below.
+        Self(unsafe { _mm512_set1_ps(x) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller vouches for sixteen numbers at `p`.
+        Self(unsafe { _mm512_loadu_ps(p) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller vouches for sixteen numbers at `p`.
+        unsafe { _mm512_storeu_ps(p, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn multiply(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn divide(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_div_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn maximum(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn minimum(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_min_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn scale(self, n: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_scalef_ps(self.0, n.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_abs_ps(self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn with_sign_of(self, sign: Self) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_or_ps(self.0, _mm512_and_ps(_mm512_set1_ps(-0.0), sign.0)) })
+    }
+
+    #[inline(always)]
+    unsafe fn if_positive(self, positive: Self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        unsafe {
+            let mask = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps());
+            Self(_mm512_mask_blend_ps(mask, other.0, positive.0))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn or_nan_of(self, other: Self) -> Self {
+        // SAFETY: instructions available.
+        unsafe {
+            let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(other.0, other.0);
+            Self(_mm512_mask_blend_ps(is_nan, self.0, other.0))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rows(self, last: i32) -> __m512i {
+        // SAFETY: instructions available. NaN converts to the smallest integer.
+        unsafe {
+            let whole = _mm512_max_epi32(_mm512_cvttps_epi32(self.0), _mm512_setzero_si512());
+            _mm512_min_epi32(whole, _mm512_set1_epi32(last))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn from_rows(rows: __m512i) -> Self {
+        // SAFETY: instructions available.
+        Self(unsafe { _mm512_cvtepi32_ps(rows) })
+    }
+
+    #[inline(always)]
+    unsafe fn row_offsets(rows: __m512i, width: i32) -> __m512i {
+        // SAFETY: instructions available.
+        unsafe { _mm512_mullo_epi32(rows, _mm512_set1_epi32(width)) }
+    }
+
+    #[inline(always)]
+    unsafe fn gather(base: *const f32, offsets: __m512i) -> Self {
+        // SAFETY: the caller vouches for the numbers at the offsets.
+        Self(unsafe { _mm512_i32gather_ps::<4>(offsets, base) })
+    }
+}

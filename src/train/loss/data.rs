@@ -1,0 +1,144 @@
+//! The loss on data: predictions against targets.
+
+use ndarray::Array2;
+use tch::Tensor;
+
+use super::Loss;
+use super::batches::Batches;
+use crate::error::{Error, Result};
+use crate::train::criterion::Criterion;
+use crate::train::model::{Model, Prepared};
+
+/// The distance of a model's outputs from targets, in units of the model's output scaling.
+#[derive(Debug)]
+pub struct DataLoss {
+    name: String,
+    criterion: Criterion,
+    inputs: Array2<f64>,
+    targets: Array2<f64>,
+    held_out: HeldOut,
+    batch: usize,
+    prepared: Option<Tables>,
+}
+
+#[derive(Debug)]
+enum HeldOut {
+    Fraction(f64),
+    Separate(Array2<f64>, Array2<f64>),
+}
+
+#[derive(Debug)]
+struct Tables {
+    batches: Batches,
+    /// Rows in the order given.
+    training: Prepared,
+    /// Rows in the order of `epoch`.
+    shuffled: Option<(u64, Prepared)>,
+    validation: Option<Prepared>,
+}
+
+impl DataLoss {
+    /// The loss on raw `inputs` `[n, n_inputs]` and raw `targets` `[n, n_outputs]`; a tenth of
+    /// the rows, drawn at random, is held out for validation.
+    pub fn new(criterion: Criterion, inputs: Array2<f64>, targets: Array2<f64>) -> Self {
+        Self {
+            name: "data".into(),
+            criterion,
+            inputs,
+            targets,
+            held_out: HeldOut::Fraction(0.1),
+            batch: 1024,
+            prepared: None,
+        }
+    }
+
+    /// Rows of a batch; 1024 if not called.
+    #[must_use]
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch = rows;
+        self
+    }
+
+    /// The name in progress lines and files; `data` if not called.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// Holds out this fraction of the rows; 0 validates on the training rows themselves.
+    #[must_use]
+    pub fn validation_fraction(mut self, fraction: f64) -> Self {
+        self.held_out = HeldOut::Fraction(fraction);
+        self
+    }
+
+    /// Validates on these rows instead; the right choice where rows belong together, as those
+    /// of one trajectory do.
+    #[must_use]
+    pub fn validation_data(mut self, inputs: Array2<f64>, targets: Array2<f64>) -> Self {
+        self.held_out = HeldOut::Separate(inputs, targets);
+        self
+    }
+}
+
+impl Loss for DataLoss {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn prepare(&mut self, model: &Model, seed: u64) -> Result<()> {
+        self.criterion.check()?;
+        if self.batch == 0 {
+            return Err(Error::invalid("a batch of 0 rows").at(self.name.clone()));
+        }
+        let all = model.prepare(self.inputs.view(), self.targets.view());
+        let all = all.map_err(|e| e.at(format!("the data of loss \"{}\"", self.name)))?;
+        let (training, validation) = match &self.held_out {
+            HeldOut::Separate(inputs, targets) => {
+                let validation = model.prepare(inputs.view(), targets.view());
+                let place = format!("the validation data of loss \"{}\"", self.name);
+                (all, Some(validation.map_err(|e| e.at(place))?))
+            }
+            HeldOut::Fraction(fraction) if *fraction == 0.0 => (all, None),
+            HeldOut::Fraction(fraction) => {
+                let n_held_out = (fraction * all.n_rows() as f64).round() as i64;
+                if !(0.0..1.0).contains(fraction) || n_held_out >= all.n_rows() {
+                    return Err(Error::invalid(format!("a validation fraction of {fraction}"))
+                        .remedy("use a number of at least 0 and below 1"));
+                }
+                // The order of no epoch, so that the split does not follow the first shuffle.
+                let split =
+                    Batches::new(all.n_rows() as usize, 1, seed).order(u64::MAX, model.network().device());
+                let n_kept = all.n_rows() - n_held_out;
+                let held_out = (n_held_out > 0).then(|| all.select(&split.narrow(0, n_kept, n_held_out)));
+                (all.select(&split.narrow(0, 0, n_kept)), held_out)
+            }
+        };
+        let batches = Batches::new(training.n_rows() as usize, self.batch, seed);
+        self.prepared = Some(Tables { batches, training, shuffled: None, validation });
+        Ok(())
+    }
+
+    fn on_batch(&mut self, model: &Model, iteration: u64) -> Tensor {
+        let tables = self.prepared.as_mut().expect("prepared before training");
+        if tables.batches.is_whole() {
+            let rows = &tables.training;
+            return self.criterion.evaluate(&model.predict_prepared(rows), &rows.targets);
+        }
+        let (epoch, start) = tables.batches.locate(iteration);
+        if tables.shuffled.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            let order = tables.batches.order(epoch, model.network().device());
+            tables.shuffled = Some((epoch, tables.training.select(&order)));
+        }
+        let (_, shuffled) = tables.shuffled.as_ref().expect("shuffled above");
+        let rows = shuffled.rows(start, tables.batches.size());
+        self.criterion.evaluate(&model.predict_prepared(&rows), &rows.targets)
+    }
+
+    fn on_validation(&self, model: &Model) -> Option<Tensor> {
+        let tables = self.prepared.as_ref().expect("prepared before training");
+        let rows = tables.validation.as_ref().unwrap_or(&tables.training);
+        Some(self.criterion.evaluate(&model.predict_prepared(rows), &rows.targets))
+    }
+}

@@ -1,0 +1,37 @@
+//! What training minimises: data, residuals of ODEs, initial conditions.
+
+mod batches;
+mod cell_model;
+mod data;
+mod initial_condition;
+mod residual;
+
+pub use cell_model::{CellModelRates, StimulusSource};
+pub use data::DataLoss;
+pub use initial_condition::InitialConditionLoss;
+pub use residual::{Collocation, Rates, ResidualLoss};
+use tch::Tensor;
+
+use super::model::Model;
+use crate::error::Result;
+
+/// One term of the sum that training minimises.
+///
+/// The batch of an iteration depends on the seed and the iteration's number only, so that a
+/// resumed training sees the batches that an uninterrupted one sees.
+pub trait Loss {
+    /// Name in progress lines and in `losses.csv`.
+    fn name(&self) -> &str;
+
+    /// Called once before training, with a seed of this loss's own.
+    ///
+    /// # Errors
+    /// Data that do not fit the model.
+    fn prepare(&mut self, model: &Model, seed: u64) -> Result<()>;
+
+    /// The loss on the batch of `iteration`, as a tensor of one number with its graph.
+    fn on_batch(&mut self, model: &Model, iteration: u64) -> Tensor;
+
+    /// The loss on what was held out, as a tensor of one number.
+    fn on_validation(&self, model: &Model) -> Option<Tensor>;
+}

@@ -1,0 +1,44 @@
+//! Training of surrogates on libtorch: networks, criteria, losses, optimisers and the loop.
+//!
+//! ```no_run
+//! use emucell::Activation;
+//! use emucell::train::{Criterion, DataLoss, FullyConnected, Trainer};
+//! # fn main() -> emucell::Result<()> {
+//! # let (inputs, targets) = (ndarray::Array2::zeros((9, 4)), ndarray::Array2::zeros((9, 2)));
+//! let net = FullyConnected::new(4, 2, &[(Activation::Relu, 128), (Activation::Tanh, 64)])?;
+//! let mut trainer = Trainer::new(net, "results_ddnn")?;
+//! trainer.add_loss(DataLoss::new(Criterion::Mse, inputs, targets).batch_size(1024), 1.0);
+//! trainer.train(200_000)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod activation;
+mod checkpoint;
+mod criterion;
+mod evaluation;
+mod export;
+mod loss;
+mod model;
+mod network;
+mod optimizer;
+mod outputs;
+mod random;
+pub mod recipe;
+mod scaling;
+mod schedule;
+mod task;
+mod trainer;
+
+pub use criterion::Criterion;
+pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
+pub use loss::{
+    CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, StimulusSource,
+};
+pub use model::{Form, Model};
+pub use network::FullyConnected;
+pub use optimizer::{Adam, Optimizer, Soap};
+pub use scaling::Scaling;
+pub use schedule::Schedule;
+pub use task::{Initial, Task, TaskStimulus};
+pub use trainer::{OnProgress, Outcome, Progress, Stop, Trainer};

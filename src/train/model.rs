@@ -1,0 +1,346 @@
+//! What is trained: a network between raw inputs and raw outputs, with scaling and a form.
+
+use ndarray::{Array2, ArrayView2};
+use tch::{Device, Kind, Tensor};
+
+use super::network::FullyConnected;
+use super::scaling::Scaling;
+use crate::error::{Error, Result};
+
+/// How outputs come from the network's scaled numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// outputs = shift + scale·network
+    Direct,
+    /// x(t) = x0 + (1 − e^(−t/τ))·(shift + scale·network): exact at t = 0.
+    Solution {
+        /// Input column of the time since the initial state.
+        time: usize,
+        /// Input columns of the initial state, one an output.
+        states: Vec<usize>,
+        /// τ, in the unit of the time.
+        relaxation: f64,
+    },
+    /// next x = x + shift + scale·network: the network gives scaled increments.
+    Step {
+        /// Input columns of the state, one an output.
+        states: Vec<usize>,
+    },
+}
+
+/// A network with everything between raw inputs and raw outputs.
+///
+/// The network reads the scaled inputs and after them one feature 1 − 2·e^(−t/τᵢ) for each time
+/// constant; these resolve fast beginnings that a single scaled time does not.
+#[derive(Debug)]
+pub struct Model {
+    network: FullyConnected,
+    inputs: Scaling,
+    outputs: Scaling,
+    form: Form,
+    time: usize,
+    time_constants: Vec<f64>,
+    tensors: Constants,
+}
+
+/// The model's constants as tensors, so that a forward pass makes none.
+#[derive(Debug)]
+struct Constants {
+    input_factor: Tensor,
+    input_offset: Tensor,
+    output_shift: Tensor,
+    output_scale: Tensor,
+    decay_rates: Option<Tensor>,
+    states: Option<Tensor>,
+}
+
+impl From<FullyConnected> for Model {
+    fn from(network: FullyConnected) -> Self {
+        let (n_inputs, n_outputs) = (network.n_inputs(), network.n_outputs());
+        Self::assemble(
+            network,
+            Scaling::identity(n_inputs),
+            Scaling::identity(n_outputs),
+            Form::Direct,
+            0,
+            Vec::new(),
+        )
+    }
+}
+
+impl Model {
+    /// A model of `network` with scaled inputs and outputs.
+    ///
+    /// # Errors
+    /// Scalings or columns that do not fit the network, or time constants that are not positive.
+    pub fn new(network: FullyConnected, inputs: Scaling, outputs: Scaling, form: Form) -> Result<Self> {
+        Self::with_time_features(network, inputs, outputs, form, 0, &[])
+    }
+
+    /// As [`Self::new`], for a network that also reads one feature for each of `time_constants`
+    /// of input column `time`: its width is the number of raw inputs and time constants.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_time_features(
+        network: FullyConnected,
+        inputs: Scaling,
+        outputs: Scaling,
+        form: Form,
+        time: usize,
+        time_constants: &[f64],
+    ) -> Result<Self> {
+        let n_features = inputs.n_columns() + time_constants.len();
+        if network.n_inputs() != n_features || network.n_outputs() != outputs.n_columns() {
+            return Err(Error::invalid(format!(
+                "a network of {} inputs and {} outputs for {n_features} features and {} outputs",
+                network.n_inputs(),
+                network.n_outputs(),
+                outputs.n_columns()
+            )));
+        }
+        let mut columns = vec![time];
+        let mut constants = time_constants.to_vec();
+        match &form {
+            Form::Direct => {}
+            Form::Solution { time, states, relaxation } => {
+                columns.push(*time);
+                columns.extend(states);
+                constants.push(*relaxation);
+            }
+            Form::Step { states } => columns.extend(states),
+        }
+        if let Form::Solution { states, .. } | Form::Step { states } = &form
+            && states.len() != outputs.n_columns()
+        {
+            return Err(Error::invalid(format!(
+                "{} state columns for {} outputs",
+                states.len(),
+                outputs.n_columns()
+            )));
+        }
+        if let Some(column) = columns.iter().find(|&&c| c >= inputs.n_columns()) {
+            return Err(Error::invalid(format!("column {column} of {} inputs", inputs.n_columns())));
+        }
+        if let Some(tau) = constants.iter().find(|t| !(t.is_finite() && **t > 0.0)) {
+            return Err(Error::invalid(format!("a time constant of {tau}")).remedy("use positive numbers"));
+        }
+        Ok(Self::assemble(network, inputs, outputs, form, time, time_constants.to_vec()))
+    }
+
+    fn assemble(
+        network: FullyConnected,
+        inputs: Scaling,
+        outputs: Scaling,
+        form: Form,
+        time: usize,
+        time_constants: Vec<f64>,
+    ) -> Self {
+        let row = |values: &[f64]| {
+            Tensor::from_slice(values).to_kind(network.kind()).to_device(network.device()).unsqueeze(0)
+        };
+        let factors: Vec<f64> = inputs.scale().iter().map(|s| 1.0 / s).collect();
+        let offsets: Vec<f64> = inputs.shift().iter().zip(&factors).map(|(s, f)| -s * f).collect();
+        let states = match &form {
+            Form::Direct => None,
+            Form::Solution { states, .. } | Form::Step { states } => Some(states),
+        };
+        let index = |columns: &Vec<usize>| {
+            let columns: Vec<i64> = columns.iter().map(|&c| c as i64).collect();
+            Tensor::from_slice(&columns).to_device(network.device())
+        };
+        let rates: Vec<f64> = time_constants.iter().map(|t| -1.0 / t).collect();
+        let tensors = Constants {
+            input_factor: row(&factors),
+            input_offset: row(&offsets),
+            output_shift: row(outputs.shift()),
+            output_scale: row(outputs.scale()),
+            decay_rates: (!rates.is_empty()).then(|| row(&rates)),
+            states: states.map(index),
+        };
+        Self { network, inputs, outputs, form, time, time_constants, tensors }
+    }
+
+    /// Number of raw input columns.
+    pub fn n_inputs(&self) -> usize {
+        self.inputs.n_columns()
+    }
+
+    /// Number of output columns.
+    pub fn n_outputs(&self) -> usize {
+        self.outputs.n_columns()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &FullyConnected {
+        &self.network
+    }
+
+    /// The network, for changing its parameters.
+    pub fn network_mut(&mut self) -> &mut FullyConnected {
+        &mut self.network
+    }
+
+    /// The scaling of the raw inputs.
+    pub fn input_scaling(&self) -> &Scaling {
+        &self.inputs
+    }
+
+    /// The scaling of what the form adds up.
+    pub fn output_scaling(&self) -> &Scaling {
+        &self.outputs
+    }
+
+    /// How outputs come from the network's scaled numbers.
+    pub fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// Input column and time constants of the time features.
+    pub fn time_features(&self) -> (usize, &[f64]) {
+        (self.time, &self.time_constants)
+    }
+
+    /// Raw outputs `[n, n_outputs]` for raw inputs `[n, n_inputs]`; differentiable in both the
+    /// parameters and the inputs.
+    pub fn forward(&self, inputs: &Tensor) -> Tensor {
+        let c = &self.tensors;
+        let scaled = c.input_offset.addcmul(inputs, &c.input_factor);
+        let features = match &c.decay_rates {
+            None => scaled,
+            Some(rates) => {
+                let decays = (inputs.narrow(1, self.time as i64, 1) * rates).exp();
+                Tensor::cat(&[scaled, decays * -2.0 + 1.0], 1)
+            }
+        };
+        let change = c.output_shift.addcmul(&self.network.forward(&features), &c.output_scale);
+        let state = || inputs.index_select(1, c.states.as_ref().expect("a form with states"));
+        match &self.form {
+            Form::Direct => change,
+            Form::Step { .. } => state() + change,
+            Form::Solution { time, relaxation, .. } => {
+                let gain = -(inputs.narrow(1, *time as i64, 1) / -*relaxation).expm1();
+                state().addcmul(&gain, &change)
+            }
+        }
+    }
+
+    /// Raw outputs for raw inputs as arrays, without a graph; in blocks, so that large tables fit.
+    ///
+    /// # Panics
+    /// If `inputs` has not [`Self::n_inputs`] columns.
+    pub fn predict(&self, inputs: ArrayView2<f64>) -> Array2<f64> {
+        assert_eq!(inputs.ncols(), self.n_inputs());
+        let mut outputs = Vec::with_capacity(inputs.nrows() * self.n_outputs());
+        for block in inputs.axis_chunks_iter(ndarray::Axis(0), 16384) {
+            let x = self.tensor(block);
+            outputs.extend(super::network::numbers(&tch::no_grad(|| self.forward(&x))));
+        }
+        Array2::from_shape_vec((inputs.nrows(), self.n_outputs()), outputs).expect("one row a row of inputs")
+    }
+
+    /// The gradient of `loss`, a tensor of one number, in all parameters, in the order of
+    /// [`FullyConnected::parameters`].
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let parts = Tensor::run_backward(&[loss], &self.network.leaves(), false, false);
+        let parts: Vec<Tensor> = parts.iter().map(|g| g.reshape([-1])).collect();
+        Tensor::cat(&parts, 0)
+    }
+
+    /// An array as a tensor of the network's element type and device.
+    pub(crate) fn tensor(&self, array: ArrayView2<f64>) -> Tensor {
+        tensor_of(array, self.network.kind(), self.network.device())
+    }
+
+    /// Features, gains and targets such that the training error in scaled outputs is
+    /// gain·network(features) − target; everything that does not depend on the parameters is
+    /// done here once, in double precision.
+    pub(crate) fn prepare(&self, inputs: ArrayView2<f64>, targets: ArrayView2<f64>) -> Result<Prepared> {
+        let (n, n_inputs, n_outputs) = (inputs.nrows(), self.n_inputs(), self.n_outputs());
+        if inputs.ncols() != n_inputs || targets.ncols() != n_outputs || targets.nrows() != n || n == 0 {
+            return Err(Error::invalid(format!(
+                "inputs of shape {:?} and targets of shape {:?} for a model of {n_inputs} inputs and \
+                 {n_outputs} outputs",
+                inputs.dim(),
+                targets.dim()
+            )));
+        }
+        if inputs.iter().chain(targets.iter()).any(|x| !x.is_finite()) {
+            return Err(Error::numeric("training data that is not finite").remedy("remove those rows"));
+        }
+        let mut features = Array2::zeros((n, n_inputs + self.time_constants.len()));
+        let mut gains = Array2::ones((n, 1));
+        let mut scaled_targets = Array2::zeros((n, n_outputs));
+        for i in 0..n {
+            for j in 0..n_inputs {
+                features[[i, j]] = (inputs[[i, j]] - self.inputs.shift()[j]) / self.inputs.scale()[j];
+            }
+            for (j, tau) in self.time_constants.iter().enumerate() {
+                features[[i, n_inputs + j]] = 1.0 - 2.0 * (-inputs[[i, self.time]] / tau).exp();
+            }
+            let gain = match &self.form {
+                Form::Solution { time, relaxation, .. } => -(-inputs[[i, *time]] / relaxation).exp_m1(),
+                Form::Direct | Form::Step { .. } => 1.0,
+            };
+            gains[[i, 0]] = gain;
+            for j in 0..n_outputs {
+                let state = match &self.form {
+                    Form::Direct => 0.0,
+                    Form::Solution { states, .. } | Form::Step { states } => inputs[[i, states[j]]],
+                };
+                let change = targets[[i, j]] - state - gain * self.outputs.shift()[j];
+                scaled_targets[[i, j]] = change / self.outputs.scale()[j];
+            }
+        }
+        let gained = matches!(self.form, Form::Solution { .. });
+        Ok(Prepared {
+            features: self.tensor(features.view()),
+            gains: gained.then(|| self.tensor(gains.view())),
+            targets: self.tensor(scaled_targets.view()),
+        })
+    }
+
+    /// Scaled predictions for prepared features, to compare with prepared targets.
+    pub(crate) fn predict_prepared(&self, prepared: &Prepared) -> Tensor {
+        let y = self.network.forward(&prepared.features);
+        match &prepared.gains {
+            Some(gains) => y * gains,
+            None => y,
+        }
+    }
+}
+
+/// Rows of training data; see [`Model::prepare`].
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub features: Tensor,
+    pub gains: Option<Tensor>,
+    pub targets: Tensor,
+}
+
+impl Prepared {
+    pub fn n_rows(&self) -> i64 {
+        self.targets.size()[0]
+    }
+
+    /// The same rows in the order of `index`.
+    pub fn select(&self, index: &Tensor) -> Self {
+        self.map(|t| t.index_select(0, index))
+    }
+
+    /// `length` rows from `start` on, sharing memory.
+    pub fn rows(&self, start: i64, length: i64) -> Self {
+        self.map(|t| t.narrow(0, start, length))
+    }
+
+    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { features: f(&self.features), gains: self.gains.as_ref().map(&f), targets: f(&self.targets) }
+    }
+}
+
+fn tensor_of(array: ArrayView2<f64>, kind: Kind, device: Device) -> Tensor {
+    let rows = array.as_standard_layout();
+    let values = rows.as_slice().expect("standard layout is contiguous");
+    let size = [array.nrows() as i64, array.ncols() as i64];
+    Tensor::from_slice(values).view(size).to_kind(kind).to_device(device)
+}

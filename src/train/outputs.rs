@@ -1,0 +1,120 @@
+//! The files that a training leaves in its folder.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tch::{Kind, Tensor};
+
+use super::model::Model;
+use crate::error::{Error, Result};
+use crate::format::{atomic, pth};
+
+/// A row of `losses.csv`: losses since the row before, and validation.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub iteration: u64,
+    /// Mean of each loss, without its weight; NaN in the first row, before any iteration.
+    pub losses: Vec<f64>,
+    /// Weighted sum of those.
+    pub total: f64,
+    pub validation: f64,
+    pub rate: f64,
+    pub seconds: f64,
+}
+
+impl Row {
+    /// As numbers, for a checkpoint.
+    pub fn numbers(&self) -> Vec<f64> {
+        let ends = [self.total, self.validation, self.rate, self.seconds];
+        std::iter::once(self.iteration as f64).chain(self.losses.iter().copied()).chain(ends).collect()
+    }
+
+    /// From [`Self::numbers`].
+    pub fn from_numbers(numbers: &[f64]) -> Option<Self> {
+        let (first, rest) = numbers.split_first()?;
+        let (losses, ends) = rest.split_at_checked(rest.len().checked_sub(4)?)?;
+        Some(Self {
+            iteration: *first as u64,
+            losses: losses.to_vec(),
+            total: ends[0],
+            validation: ends[1],
+            rate: ends[2],
+            seconds: ends[3],
+        })
+    }
+}
+
+/// A training's folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Makes the folder, with those above it.
+    pub fn create(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.0).map_err(|e| Error::io("create the folder", &self.0, e))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint")
+    }
+
+    pub fn write_weights(&self, model: &Model) -> Result<()> {
+        pth::save(&self.0.join("best_model.pth"), &model.state_dict())
+    }
+
+    pub fn write_losses(&self, names: &[String], rows: &[Row]) -> Result<()> {
+        let quoted = names.iter().map(|n| format!("\"{}\"", n.replace('"', "'")));
+        let mut text =
+            format!("iteration,{},total,validation,rate,seconds\n", quoted.collect::<Vec<_>>().join(","));
+        for row in rows {
+            let _ = write!(text, "{}", row.iteration);
+            for value in row.losses.iter().chain([&row.total]) {
+                // Nothing is known yet at iteration 0.
+                let _ = if value.is_nan() { write!(text, ",") } else { write!(text, ",{value:.9e}") };
+            }
+            let _ = writeln!(text, ",{:.9e},{:.6e},{:.3}", row.validation, row.rate, row.seconds);
+        }
+        atomic::write(&self.0.join("losses.csv"), text.as_bytes())
+    }
+
+    /// Mean, standard deviation, smallest and largest of every layer's parameters and gradients.
+    pub fn write_statistics(&self, model: &Model, gradients: &[Tensor]) -> Result<()> {
+        let mut text =
+            String::from("tensor            shape        mean         std          min          max\n");
+        for (i, layer) in model.network().layers().iter().enumerate() {
+            for (j, (what, tensor)) in
+                [("weight", &layer.weight), ("bias", &layer.bias)].into_iter().enumerate()
+            {
+                let name = format!("layers.{}.{what}", 2 * i);
+                write_statistics(&mut text, &name, tensor);
+                if let Some(gradient) = gradients.get(2 * i + j) {
+                    write_statistics(&mut text, "  its gradient", gradient);
+                }
+            }
+        }
+        atomic::write(&self.0.join("model_stats.txt"), text.as_bytes())
+    }
+}
+
+fn write_statistics(text: &mut String, name: &str, tensor: &Tensor) {
+    let tensor = tensor.detach().to_kind(Kind::Double);
+    let number = |t: Tensor| t.double_value(&[]);
+    let shape: Vec<String> = tensor.size().iter().map(ToString::to_string).collect();
+    let _ = writeln!(
+        text,
+        "{name:17} {:9} {:12.4e} {:12.4e} {:12.4e} {:12.4e}",
+        shape.join("×"),
+        number(tensor.mean(Kind::Double)),
+        number(tensor.std(false)),
+        number(tensor.min()),
+        number(tensor.max()),
+    );
+}

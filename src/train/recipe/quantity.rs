@@ -1,0 +1,48 @@
+//! Quantities with a unit, as recipes write them: `"0.1 ms"`, `"110 s"`.
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// A time of the cell model, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Milliseconds(pub f64);
+
+/// A time of the clock, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Seconds(pub f64);
+
+impl<'de> Deserialize<'de> for Milliseconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        positive(deserializer, &[("us", 1e-3), ("ms", 1.0), ("s", 1e3)], "0.1 ms").map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        positive(deserializer, &[("s", 1.0), ("min", 60.0), ("h", 3600.0)], "90 s").map(Self)
+    }
+}
+
+/// A number and one of `units`, as the product of the number and the unit's size.
+fn positive<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    units: &[(&str, f64)],
+    example: &str,
+) -> Result<f64, D::Error> {
+    let known = || units.iter().map(|u| u.0).collect::<Vec<_>>().join(", ");
+    let remedy = || format!("write a number and a unit ({}), for example \"{example}\"", known());
+    let text = match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => text,
+        other => return Err(de::Error::custom(format!("{other} has no unit; {}", remedy()))),
+    };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == 'µ' || c == '%').trim_end();
+    let unit = text.trim_start_matches(digits).trim();
+    let Some((_, size)) = units.iter().find(|u| u.0 == unit) else {
+        return Err(de::Error::custom(format!("\"{text}\" has a wrong unit; {}", remedy())));
+    };
+    match digits.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number * size),
+        _ => Err(de::Error::custom(format!("\"{text}\" is not a positive quantity; {}", remedy()))),
+    }
+}

@@ -1,0 +1,231 @@
+//! What a surrogate is to learn: variables and domain, and how to sample the cell model there.
+
+use ndarray::{Array2, Array3, ArrayView2};
+
+use super::loss::StimulusSource;
+use crate::cell_model::CellModel;
+use crate::dataset::{Sampling, SolverChoice};
+use crate::error::{Error, Result};
+use crate::surrogate::{Kind, Role, Variable};
+
+/// A cell model with the inputs and outputs of its surrogate.
+///
+/// Inputs are, in this order: the time (of a solution map), the states that vary, and what sets
+/// the stimulus, if it varies. States that do not vary start from fixed values.
+#[derive(Clone, Debug)]
+pub struct Task {
+    cell_model: CellModel,
+    kind: Kind,
+    inputs: Vec<Variable>,
+    outputs: Vec<Variable>,
+    /// Input column of each state, or the value from which it starts.
+    initial: Vec<Initial>,
+    stimulus: StimulusSource,
+}
+
+/// Where a state's initial value comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initial {
+    /// Every cell starts from this value.
+    Fixed(f64),
+    /// From this input column.
+    Column(usize),
+}
+
+impl Task {
+    /// A solution map over `0 ..= horizon` milliseconds.
+    ///
+    /// `states` gives a range or (low = high) a fixed value for each state of the cell model;
+    /// `stimulus` is fixed, or a variable with its range and the stimulus as factor and offset.
+    pub fn solution_map(
+        cell_model: CellModel,
+        horizon: f64,
+        states: &[[f64; 2]],
+        stimulus: TaskStimulus,
+    ) -> Self {
+        let time = Variable::new("t", "ms", Role::Time).with_range(0.0, horizon);
+        Self::new(cell_model, Kind::SolutionMap, vec![time], states, stimulus, "0")
+    }
+
+    /// A step map over `dt` milliseconds; every state has a range.
+    pub fn step_map(cell_model: CellModel, dt: f64, states: &[[f64; 2]], stimulus: TaskStimulus) -> Self {
+        Self::new(cell_model, Kind::StepMap { dt }, Vec::new(), states, stimulus, "")
+    }
+
+    fn new(
+        cell_model: CellModel,
+        kind: Kind,
+        mut inputs: Vec<Variable>,
+        states: &[[f64; 2]],
+        stimulus: TaskStimulus,
+        suffix: &str,
+    ) -> Self {
+        assert_eq!(states.len(), cell_model.states().len(), "one range a state");
+        let mut initial = Vec::new();
+        for (state, &[low, high]) in cell_model.states().iter().zip(states) {
+            if low == high && kind == Kind::SolutionMap {
+                initial.push(Initial::Fixed(low));
+                continue;
+            }
+            initial.push(Initial::Column(inputs.len()));
+            let name = format!("{}{suffix}", state.name);
+            inputs.push(Variable::new(&name, state.unit, Role::State).with_range(low, high));
+        }
+        let stimulus = match stimulus {
+            TaskStimulus::Fixed(value) => StimulusSource::Constant(value),
+            TaskStimulus::Input { variable, factor, offset } => {
+                inputs.push(variable);
+                StimulusSource::Input { column: inputs.len() - 1, factor, offset }
+            }
+        };
+        let outputs =
+            cell_model.states().iter().map(|s| Variable::new(s.name, s.unit, Role::State)).collect();
+        Self { cell_model, kind, inputs, outputs, initial, stimulus }
+    }
+
+    /// The cell model.
+    pub fn cell_model(&self) -> &CellModel {
+        &self.cell_model
+    }
+
+    /// Solution map or step map.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The surrogate's inputs, with the ranges to train on.
+    pub fn inputs(&self) -> &[Variable] {
+        &self.inputs
+    }
+
+    /// The surrogate's outputs: the states.
+    pub fn outputs(&self) -> &[Variable] {
+        &self.outputs
+    }
+
+    /// Where the stimulus comes from.
+    pub fn stimulus(&self) -> StimulusSource {
+        self.stimulus
+    }
+
+    /// Input columns of the states, if every state is an input.
+    pub fn state_columns(&self) -> Option<Vec<usize>> {
+        let column = |i: &Initial| match i {
+            Initial::Column(c) => Some(*c),
+            Initial::Fixed(_) => None,
+        };
+        self.initial.iter().map(column).collect()
+    }
+
+    /// Ranges of the inputs.
+    pub fn ranges(&self) -> Vec<[f64; 2]> {
+        self.inputs.iter().map(|v| v.range.expect("a task's inputs have ranges")).collect()
+    }
+
+    /// The initial state of the cell with these inputs.
+    pub fn initial_state(&self, inputs: &[f64]) -> Vec<f64> {
+        let value = |i: &Initial| match i {
+            Initial::Fixed(value) => *value,
+            Initial::Column(c) => inputs[*c],
+        };
+        self.initial.iter().map(value).collect()
+    }
+
+    /// States of cells with these inputs (a solution map's with any time) at `times`:
+    /// cells × times × states.
+    ///
+    /// # Errors
+    /// As [`SolverChoice::solve`].
+    pub fn solve(
+        &self,
+        inputs: ArrayView2<f64>,
+        times: &[f64],
+        solver: SolverChoice,
+        n_threads: usize,
+    ) -> Result<Array3<f64>> {
+        let rows: Vec<Vec<f64>> = inputs.rows().into_iter().map(|row| row.to_vec()).collect();
+        let initial: Vec<f64> = rows.iter().flat_map(|row| self.initial_state(row)).collect();
+        let initial = Array2::from_shape_vec((rows.len(), self.outputs.len()), initial);
+        let stimulus = rows.iter().map(|row| self.stimulus.of(row)).collect();
+        solver.solve(&self.cell_model, &initial.expect("one state a row"), &stimulus, times, n_threads)
+    }
+
+    /// A solution map's inputs and exact outputs: `n_cells` cells drawn in the domain, each at
+    /// `n_times` times that divide the horizon evenly.
+    ///
+    /// # Errors
+    /// A step map, or an integration that fails.
+    pub fn trajectories(
+        &self,
+        n_cells: usize,
+        n_times: usize,
+        sampling: Sampling,
+        seed: u64,
+        n_threads: usize,
+    ) -> Result<(Array2<f64>, Array2<f64>)> {
+        if self.kind != Kind::SolutionMap {
+            return Err(Error::invalid("trajectories at times are of solution maps"));
+        }
+        let ranges = self.ranges();
+        let cells = match ranges.len() {
+            1 => Array2::zeros((1, 1)),
+            // The time's side has no length here, so that all cells start at 0.
+            _ => sampling.sample(&[&[[0.0, 0.0]], &ranges[1..]].concat(), n_cells, seed)?,
+        };
+        let times: Vec<f64> = (1..=n_times).map(|i| ranges[0][1] * i as f64 / n_times as f64).collect();
+        let states = self.solve(cells.view(), &times, SolverChoice::Reference, n_threads)?;
+        let n = cells.nrows() * n_times;
+        let inputs = Array2::from_shape_fn((n, ranges.len()), |(row, j)| match j {
+            0 => times[row % n_times],
+            _ => cells[[row / n_times, j]],
+        });
+        let outputs = states.into_shape_with_order((n, self.outputs.len())).expect("as many numbers");
+        Ok((inputs, outputs))
+    }
+
+    /// A step map's inputs and exact outputs: `n` pairs of states one step apart, of which
+    /// `n_along` consecutive ones lie on a trajectory that starts anywhere in the domain.
+    ///
+    /// # Errors
+    /// A solution map, or an integration that fails.
+    pub fn pairs(
+        &self,
+        n: usize,
+        n_along: usize,
+        sampling: Sampling,
+        seed: u64,
+        n_threads: usize,
+    ) -> Result<(Array2<f64>, Array2<f64>)> {
+        let Kind::StepMap { dt } = self.kind else {
+            return Err(Error::invalid("pairs are of step maps"));
+        };
+        let n_states = self.outputs.len();
+        let cells = sampling.sample(&self.ranges(), n.div_ceil(n_along), seed)?;
+        let times: Vec<f64> = (1..=n_along).map(|i| i as f64 * dt).collect();
+        let states = self.solve(cells.view(), &times, SolverChoice::Reference, n_threads)?;
+        let rows = cells.nrows() * n_along;
+        let inputs =
+            Array2::from_shape_fn((rows, cells.ncols()), |(row, j)| match (row / n_along, row % n_along) {
+                (cell, along) if along > 0 && j < n_states => states[[cell, along - 1, j]],
+                (cell, _) => cells[[cell, j]],
+            });
+        let outputs = states.into_shape_with_order((rows, n_states)).expect("as many numbers");
+        Ok((inputs, outputs))
+    }
+}
+
+/// What sets the stimulus of a [`Task`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskStimulus {
+    /// The same for all cells.
+    Fixed(f64),
+    /// An input variable with a range; the stimulus is `factor` · input + `offset`.
+    Input {
+        /// The input.
+        variable: Variable,
+        /// What it is multiplied by.
+        factor: f64,
+        /// What is added after that.
+        offset: f64,
+    },
+}

@@ -1,0 +1,40 @@
+"""Writes networks of PyTorch as it exports them (NAME.onnx) with their outputs (NAME.y) for the inputs in `x`."""
+
+import pathlib
+import sys
+import warnings
+
+import numpy
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "linear": nn.Identity,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "celu": nn.CELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
+}
+
+warnings.filterwarnings("ignore")
+folder = pathlib.Path(sys.argv[1])
+x = torch.from_numpy(numpy.fromfile(folder / "x", dtype="<f4").reshape(-1, 4))
+torch.manual_seed(0)
+for name in (folder / "activations.txt").read_text().split():
+    network = nn.Sequential(
+        nn.Linear(4, 32), ACTIVATIONS[name](), nn.Linear(32, 9), ACTIVATIONS[name](), nn.Linear(9, 2)
+    )
+    for opset in (13, 20):
+        if name == "gelu_tanh" and opset < 20:
+            continue  # written as a cube and a tanh, which needs Pow: not a plain network
+        stem = folder / f"{name}_opset{opset}"
+        torch.onnx.export(network, (x[:3],), f"{stem}.onnx", opset_version=opset, dynamo=False)
+        with torch.no_grad():
+            network(x).numpy().tofile(f"{stem}.y")

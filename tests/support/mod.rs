@@ -1,0 +1,7 @@
+//! What several integration tests use; each uses its own part of it.
+
+#![allow(dead_code)]
+
+pub mod c_compiler;
+pub mod shared_library;
+pub mod surrogates;
