@@ -147,6 +147,7 @@ fn command(file: &Path, out: &Path) -> Command {
     }
 }
 
+/// With the variable EMUCELL_KEEP_REPORT, reports are left in that folder to be looked at.
 #[test]
 fn a_full_report_has_all_sections_and_needs_no_other_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -283,6 +284,28 @@ fn solution_maps_are_compared_up_to_their_last_time() {
     if let Some(folder) = std::env::var_os("EMUCELL_KEEP_REPORT") {
         report.write(&Path::new(&folder).join("map")).unwrap();
     }
+}
+
+#[test]
+fn the_canonical_model_has_no_excursions_to_judge() {
+    // t, u0, w0 → u0, w0, with the stimulus that is the model's default.
+    let mut b = ProgramBuilder::new(3).unwrap();
+    let y = b.slice(BlockId::INPUT, 1, 2).unwrap();
+    let inputs = vec![
+        Variable::new("t", "ms", Role::Time).with_range(0.0, 50.0),
+        Variable::new("u0", "1", Role::State).with_range(-2.0, 2.0),
+        Variable::new("w0", "1", Role::State).with_range(-1.0, 1.5),
+    ];
+    let outputs = vec![Variable::new("u", "1", Role::State), Variable::new("w", "1", Role::State)];
+    let surrogate = Surrogate::new(Kind::SolutionMap, inputs, outputs, b.finish(y)).unwrap();
+    let model = CellModelDescription { name: "fhn_canonical".to_owned(), ..cubic() };
+    let report = Report::new("still", &Arc::new(surrogate.with_cell_model(model)), None, None, few_cells());
+    let report = report.unwrap();
+    let accuracy = &report.numbers().accuracy[0];
+    assert_eq!((accuracy.excited, accuracy.surrogate.excitation_wrong), (None, None));
+    // Published for this model and step: 9.9e-4 on one trajectory.
+    assert!((1e-4..5e-3).contains(&accuracy.euler.mean_absolute), "{}", accuracy.euler.mean_absolute);
+    assert!(!report.html().contains("first excursion"));
 }
 
 #[test]
