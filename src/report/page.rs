@@ -192,7 +192,7 @@ fn pictures(report: &Report) -> Markup {
         @if !figures.traces.is_empty() {
             section id="traces" {
                 h2 { "Single cells" }
-                (figure(&figures.traces, false, &format!(
+                (figure(&figures.traces, Layout::Grid, &format!(
                     "States of held-out cells over time, ordered by their error: surrogate ({}) against the \
                      reference. Forward Euler with steps of {EULER_DT} ms is shown where it visibly leaves the \
                      reference.", if step_map { "dots at its steps" } else { "dashed" })))
@@ -201,7 +201,7 @@ fn pictures(report: &Report) -> Markup {
         @if !figures.histograms.is_empty() {
             section id="errors" {
                 h2 { "How errors are distributed" }
-                (figure(&figures.histograms, false, &format!(
+                (figure(&figures.histograms, Layout::Grid, &format!(
                     "Absolute errors of all samples of all cells from {boxes}, surrogate (filled) and forward \
                      Euler (outline), both against the reference. Dashed lines mark the surrogate's median, mean, \
                      99th percentile and maximum.")))
@@ -210,7 +210,7 @@ fn pictures(report: &Report) -> Markup {
         @if !figures.over_time.is_empty() {
             section id="over-time" {
                 h2 { @if step_map { "Errors along a rollout" } @else { "Errors over time" } }
-                (figure(&figures.over_time, false, &format!(
+                (figure(&figures.over_time, Layout::Grid, &format!(
                     "Absolute error against the reference at each time, over cells from {boxes}{}: mean and 99th \
                      percentile of the surrogate, mean of forward Euler with steps of {EULER_DT} ms.",
                     if step_map { ", the surrogate fed with its own states" } else { "" })))
@@ -219,7 +219,7 @@ fn pictures(report: &Report) -> Markup {
         @if !figures.planes.is_empty() {
             section id="plane" {
                 h2 { "Where errors lie" }
-                (figure(&figures.planes, false,
+                (figure(&figures.planes, Layout::Grid,
                     "Absolute error against the reference, mean over time, for each initial state; logarithmic \
                      colours. Bright ridges are initial states from which cells either fire or do not: neighbours \
                      part there, and small errors grow."))
@@ -290,7 +290,7 @@ fn training(report: &Report) -> Markup {
                         }
                         "."
                     }
-                    (figure(&report.figures.losses, true,
+                    (figure(&report.figures.losses, Layout::Single,
                         "Each loss without its weight, their weighted total and the validation error, over the \
                          iterations; both axes logarithmic. Below, the learning rate if it was recorded."))
                 }
@@ -306,7 +306,7 @@ fn tissue(report: &Report) -> Markup {
             @if report.figures.tissue.is_empty() {
                 p.muted { "No tissue simulation was given (options --tissue and --tissue-json)." }
             } @else {
-                (figure(&report.figures.tissue, true,
+                (figure(&report.figures.tissue, Layout::Wide,
                     "Voltage of the same tissue simulated with the solver and with the surrogate, and their \
                      difference (surrogate − solver), at a few times; all times share their colours."))
                 @if !report.tissue_scalars.is_empty() {
@@ -433,10 +433,31 @@ fn row(name: &str, value: &str) -> Markup {
     html! { tr { th scope="row" { (name) } td { (value) } } }
 }
 
-fn figure(figures: &[Figure], wide: bool, caption: &str) -> Markup {
+/// How the pictures of a figure lie.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    /// As many side by side as there is room for.
+    Grid,
+    /// Below each other.
+    Single,
+    /// Below each other, and too wide for a phone, where they scroll.
+    Wide,
+}
+
+impl Layout {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Grid => "panels",
+            Self::Single => "panels single",
+            Self::Wide => "panels wide",
+        }
+    }
+}
+
+fn figure(figures: &[Figure], layout: Layout, caption: &str) -> Markup {
     html! {
         figure {
-            div class=(if wide { "panels wide" } else { "panels" }) {
+            div class=(layout.class()) {
                 @for figure in figures { (PreEscaped(inline(figure))) }
             }
             figcaption { (caption) }

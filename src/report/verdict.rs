@@ -28,7 +28,9 @@ pub fn on_accuracy(accuracy: &Accuracy) -> String {
         format!("{times} times that of forward Euler with steps of {EULER_DT} ms ({})", number(euler, 2))
     };
     let equal = match accuracy.equal_euler_dt {
-        Some(dt) => format!(" Euler with steps of {} ms is as accurate as this surrogate.", chosen(dt, 2)),
+        Some(dt) => {
+            format!(" Euler with steps of {} ms is at least as accurate as this surrogate.", chosen(dt, 2))
+        }
         None => " No Euler step of 0.01 ms or longer is as accurate.".to_owned(),
     };
     let broken = match accuracy.not_finite {
@@ -68,7 +70,7 @@ pub fn on_speed(speed: &AgainstEuler, dt: Option<f64>, horizon: f64, equal_euler
     let equal = match equal_euler_dt.filter(|equal| *equal > 1.5 * speed.dt) {
         None => String::new(),
         Some(equal) => format!(
-            " Against Euler with steps of {} ms, which is as accurate, it replaces {} and is {}.",
+            " Against Euler with steps of {} ms, which is at least as accurate, it replaces {} and is {}.",
             chosen(equal, 2),
             steps(dt / equal),
             faster(dt / equal / speed.break_even_steps),
