@@ -127,7 +127,7 @@ fn snapshots(folder: &Path, n_first: usize, n_times: usize) -> (PathBuf, PathBuf
     let numbers = folder.join("tissue.json");
     let times: Vec<f64> = (0..4).map(|i| 10.0 * f64::from(i)).collect();
     let text = json!({
-        "times": times, "conduction_velocity_solver": 0.6125, "conduction_velocity_surrogate": 0.595,
+        "snapshot_times_ms": times, "conduction_velocity_solver": 0.6125, "conduction_velocity_surrogate": 0.595,
         "seconds": {"solver": 12.25, "surrogate": 3.5}, "cells": 3072, "guard": "ignore",
     });
     fs::write(&numbers, text.to_string()).unwrap();

@@ -22,7 +22,7 @@ pub struct Tissue {
 
 impl Tissue {
     /// Reads `snapshots` (a `.npy` array of 2 × times × rows × columns) and `numbers` (a JSON
-    /// object with the list `times` and whatever was measured).
+    /// object with the list `snapshot_times_ms` and whatever was measured).
     ///
     /// # Errors
     /// Unreadable files, another shape, or times that do not fit the snapshots.
@@ -38,10 +38,13 @@ impl Tissue {
         let fault = |what: String| Error::format(what).in_file(numbers);
         let values: Map<String, Value> =
             serde_json::from_str(&text).map_err(|e| fault(e.to_string()).remedy("give a JSON object"))?;
-        let times: Option<Vec<f64>> =
-            values.get("times").and_then(Value::as_array).and_then(|t| t.iter().map(Value::as_f64).collect());
-        let times = times
-            .ok_or_else(|| fault("no list of numbers \"times\"".into()).remedy("add the snapshots' times"))?;
+        let times: Option<Vec<f64>> = values
+            .get("snapshot_times_ms")
+            .and_then(Value::as_array)
+            .and_then(|t| t.iter().map(Value::as_f64).collect());
+        let times = times.ok_or_else(|| {
+            fault("no list of numbers \"snapshot_times_ms\"".into()).remedy("add the snapshots' times")
+        })?;
         if times.len() != shape[1] {
             return Err(fault(format!("{} times for {} snapshots", times.len(), shape[1]))
                 .remedy("give one time for each snapshot"));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
+use super::pace::Pace;
 use super::schedule::Plateau;
 use crate::error::{Error, Result};
 use crate::format::atomic;
@@ -31,6 +32,7 @@ pub(crate) struct Progressed {
     /// Validations since that one.
     pub waited: u32,
     pub plateau: Plateau,
+    pub pace: Pace,
     /// Why training ended, if it did.
     pub finished: Option<String>,
     /// Names of the losses, the columns of `rows` between iteration and total.

@@ -2,28 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
 
-use tch::Tensor;
-
-use super::checkpoint::{Checkpoint, Progressed};
+use super::checkpoint::Checkpoint;
 use super::loss::Loss;
 use super::model::Model;
-use super::network::numbers;
-use super::optimizer::{Method, Optimizer};
-use super::outputs::{Folder, Row};
-use super::schedule::{Plateau, Schedule};
-use crate::error::{Error, ErrorKind, Result};
-
-/// Iterations whose losses are read at once: reading waits for the device.
-const READ_EVERY: usize = 32;
-/// Seconds between calls of the progress callback.
-const PROGRESS_EVERY: f64 = 0.2;
-/// Seconds between writings of `losses.csv` while training.
-const LOSSES_EVERY: f64 = 2.0;
-/// Seconds between checkpoints while training.
-const CHECKPOINT_EVERY: f64 = 30.0;
+use super::optimizer::Optimizer;
+use super::outputs::Folder;
+use super::run::Run;
+use super::schedule::Schedule;
+use crate::error::{Error, Result};
 
 /// When training ends, besides at its last iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,20 +79,20 @@ pub struct Outcome {
 /// Trains a model to the sum of its losses and keeps its files up to date:
 /// `best_model.pth`, `losses.csv`, `model_stats.txt` and `checkpoint`.
 pub struct Trainer {
-    model: Model,
-    folder: Folder,
-    losses: Vec<(Box<dyn Loss>, f64)>,
-    optimizer: Optimizer,
-    rate: f64,
-    schedule: Schedule,
-    stop: Stop,
-    clip: Option<f64>,
-    validate_every: u64,
-    seed: u64,
-    recipe: String,
-    resume: bool,
-    interrupt: Option<Arc<AtomicBool>>,
-    on_progress: Option<OnProgress>,
+    pub(super) model: Model,
+    pub(super) folder: Folder,
+    pub(super) losses: Vec<(Box<dyn Loss>, f64)>,
+    pub(super) optimizer: Optimizer,
+    pub(super) rate: f64,
+    pub(super) schedule: Schedule,
+    pub(super) stop: Stop,
+    pub(super) clip: Option<f64>,
+    pub(super) validate_every: u64,
+    pub(super) seed: u64,
+    pub(super) recipe: String,
+    pub(super) resume: bool,
+    pub(super) interrupt: Option<Arc<AtomicBool>>,
+    pub(super) on_progress: Option<OnProgress>,
 }
 
 impl Trainer {
@@ -211,7 +199,7 @@ impl Trainer {
             let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64 + 1);
             loss.prepare(&self.model, seed)?;
         }
-        let mut run = Run::start(self)?;
+        let mut run = Run::start(self, iterations);
         if self.resume
             && let Some(checkpoint) = Checkpoint::load(&self.folder.checkpoint())?
         {
@@ -261,336 +249,16 @@ impl Trainer {
         Err(Error::invalid(fault).remedy("give a positive number"))
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.losses.iter().map(|(loss, _)| loss.name().to_owned()).collect()
     }
 
     /// The validation error: the weighted sum of what the losses held out.
-    fn validation(&self) -> f64 {
+    pub(super) fn validation(&self) -> f64 {
         let terms = self.losses.iter().filter_map(|(loss, weight)| {
             let value = tch::no_grad(|| loss.on_validation(&self.model))?;
             Some(value.double_value(&[]) * weight)
         });
         terms.sum()
     }
-}
-
-/// One call of [`Trainer::train`].
-struct Run {
-    method: Box<dyn Method>,
-    leaves: Vec<Tensor>,
-    iteration: u64,
-    seconds_before: f64,
-    started: Instant,
-    iteration_at_start: u64,
-    best: Tensor,
-    best_validation: f64,
-    best_iteration: u64,
-    reference_validation: f64,
-    waited: u32,
-    plateau: Plateau,
-    rows: Vec<Row>,
-    /// Losses of iterations not read yet, `[losses]` each.
-    unread: Vec<Tensor>,
-    /// Sum of each loss since the last row, and how many iterations.
-    sums: Vec<f64>,
-    summed: u64,
-    gradients: Vec<Tensor>,
-    finished: Option<String>,
-    /// Seconds at the end, once it is reached.
-    total_seconds: Option<f64>,
-    last_progress: f64,
-    last_losses: f64,
-    last_checkpoint: f64,
-}
-
-impl Run {
-    fn start(trainer: &Trainer) -> Result<Self> {
-        let network = trainer.model.network();
-        Ok(Self {
-            method: trainer.optimizer.start(network),
-            leaves: network.leaves().into_iter().map(Tensor::shallow_clone).collect(),
-            iteration: 0,
-            seconds_before: 0.0,
-            started: Instant::now(),
-            iteration_at_start: 0,
-            best: network.parameters().copy(),
-            best_validation: f64::INFINITY,
-            best_iteration: 0,
-            reference_validation: f64::INFINITY,
-            waited: 0,
-            plateau: Plateau::default(),
-            rows: Vec::new(),
-            unread: Vec::with_capacity(READ_EVERY),
-            sums: vec![0.0; trainer.losses.len()],
-            summed: 0,
-            gradients: Vec::new(),
-            finished: None,
-            total_seconds: None,
-            last_progress: 0.0,
-            last_losses: 0.0,
-            last_checkpoint: 0.0,
-        })
-    }
-
-    fn seconds(&self) -> f64 {
-        self.total_seconds.unwrap_or_else(|| self.seconds_before + self.started.elapsed().as_secs_f64())
-    }
-
-    /// Iterates to the end and says why it is one.
-    fn iterate(&mut self, trainer: &mut Trainer, iterations: u64) -> Result<String> {
-        (self.last_losses, self.last_checkpoint) = (self.seconds(), self.seconds());
-        loop {
-            let seconds = self.seconds();
-            let by_time = trainer.stop.seconds.map_or(0.0, |limit| seconds / limit);
-            let by_count = self.iteration as f64 / iterations.max(1) as f64;
-            let fraction = by_time.max(by_count).min(1.0);
-            let rate = trainer.rate * trainer.schedule.factor(fraction, &self.plateau);
-
-            let ended = fraction >= 1.0 || self.iteration >= iterations;
-            let due = self.iteration.is_multiple_of(trainer.validate_every);
-            // A resumed training does not repeat the validation that the checkpoint has.
-            let done = self.rows.last().is_some_and(|row| row.iteration == self.iteration);
-            if (ended || due) && !done {
-                self.validate(trainer, rate)?;
-            }
-            if ended {
-                let reason =
-                    if self.iteration >= iterations { "iterations done" } else { "time limit reached" };
-                return Ok(reason.to_owned());
-            }
-            if let Some(patience) = trainer.stop.patience
-                && self.waited >= patience
-            {
-                return Ok(format!("no improvement in {patience} validations"));
-            }
-            if trainer.interrupt.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-                self.read(trainer)?;
-                self.save(trainer)?;
-                return Err(Error::new(ErrorKind::Interrupted, "training was interrupted")
-                    .remedy("run the same command again to go on"));
-            }
-            if seconds - self.last_checkpoint >= CHECKPOINT_EVERY {
-                self.read(trainer)?;
-                self.save(trainer)?;
-                self.last_checkpoint = seconds;
-            }
-            if seconds - self.last_progress >= PROGRESS_EVERY {
-                self.report(trainer, iterations, fraction, rate);
-            }
-            self.step(trainer, rate);
-            if self.unread.len() >= READ_EVERY {
-                self.read(trainer)?;
-            }
-        }
-    }
-
-    fn step(&mut self, trainer: &mut Trainer, rate: f64) {
-        let Trainer { model, losses, clip, .. } = trainer;
-        let terms: Vec<Tensor> = losses.iter_mut().map(|(l, _)| l.on_batch(model, self.iteration)).collect();
-        let weighted = terms.iter().zip(losses.iter());
-        let total = weighted
-            .map(|(term, (_, weight))| if *weight == 1.0 { term.shallow_clone() } else { term * *weight })
-            .reduce(|sum, term| sum + term)
-            .expect("at least one loss");
-        self.gradients = Tensor::run_backward(&[total], &self.leaves, false, false);
-        tch::no_grad(|| {
-            self.unread.push(match terms.as_slice() {
-                [single] => single.detach().view([1]),
-                several => Tensor::stack(several, 0),
-            });
-            if let Some(limit) = clip {
-                clip_gradients(&mut self.gradients, *limit);
-            }
-            self.method.step(model.network_mut(), &self.gradients, rate);
-        });
-        self.iteration += 1;
-    }
-
-    /// Reads the losses of the latest iterations.
-    fn read(&mut self, trainer: &Trainer) -> Result<()> {
-        if self.unread.is_empty() {
-            return Ok(());
-        }
-        let n_losses = trainer.losses.len();
-        let values = numbers(&Tensor::stack(&self.unread, 0));
-        let first = self.iteration - self.unread.len() as u64;
-        self.unread.clear();
-        for (i, values) in values.chunks_exact(n_losses).enumerate() {
-            if let Some(j) = values.iter().position(|v| !v.is_finite()) {
-                return Err(self.diverged(trainer, j, values[j], first + i as u64));
-            }
-            self.sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-            self.summed += 1;
-        }
-        Ok(())
-    }
-
-    fn diverged(&self, trainer: &Trainer, loss: usize, value: f64, iteration: u64) -> Error {
-        let name = trainer.losses[loss].0.name();
-        Error::numeric(format!("loss \"{name}\" became {value} at iteration {iteration}"))
-            .at(trainer.folder.path().display().to_string())
-            .remedy(format!(
-                "lower the learning rate or clip the gradient; the best weights, of iteration {}, are kept",
-                self.best_iteration
-            ))
-    }
-
-    /// Measures the validation error, keeps the weights if they are the best, writes a row.
-    fn validate(&mut self, trainer: &mut Trainer, rate: f64) -> Result<()> {
-        self.read(trainer)?;
-        let validation = trainer.validation();
-        if !validation.is_finite() {
-            return Err(Error::numeric(format!(
-                "the validation error became {validation} at iteration {}",
-                self.iteration
-            ))
-            .at(trainer.folder.path().display().to_string())
-            .remedy(format!(
-                "lower the learning rate or clip the gradient; the best weights, of iteration {}, are kept",
-                self.best_iteration
-            )));
-        }
-        if validation < self.best_validation {
-            (self.best_validation, self.best_iteration) = (validation, self.iteration);
-            self.best.copy_(trainer.model.network().parameters());
-        }
-        if validation < self.reference_validation * (1.0 - trainer.stop.tolerance) {
-            (self.reference_validation, self.waited) = (validation, 0);
-        } else {
-            self.waited += 1;
-        }
-        self.plateau.observe(&trainer.schedule, validation, trainer.stop.tolerance);
-        let losses = self.means();
-        let total = losses.iter().zip(&trainer.losses).map(|(l, (_, weight))| l * weight).sum();
-        let seconds = self.seconds();
-        self.rows.push(Row { iteration: self.iteration, losses, total, validation, rate, seconds });
-        self.sums.fill(0.0);
-        self.summed = 0;
-        if seconds - self.last_losses >= LOSSES_EVERY {
-            trainer.folder.write_losses(&trainer.names(), &self.rows)?;
-            self.last_losses = seconds;
-        }
-        Ok(())
-    }
-
-    /// Mean of each loss since the last row; NaN before the first iteration.
-    fn means(&self) -> Vec<f64> {
-        self.sums.iter().map(|sum| sum / self.summed as f64).collect()
-    }
-
-    fn report(&mut self, trainer: &mut Trainer, iterations: u64, fraction: f64, rate: f64) {
-        let seconds = self.seconds();
-        self.last_progress = seconds;
-        let Some(f) = &mut trainer.on_progress else { return };
-        let means = match (self.summed, self.rows.last()) {
-            (0, Some(row)) => row.losses.clone(),
-            _ => self.sums.iter().map(|sum| sum / self.summed as f64).collect(),
-        };
-        let here = self.started.elapsed().as_secs_f64();
-        let names = trainer.losses.iter().map(|(loss, _)| loss.name());
-        f(&Progress {
-            iteration: self.iteration,
-            iterations,
-            fraction,
-            losses: names.zip(means).collect(),
-            validation: self.rows.last().map_or(f64::NAN, |row| row.validation),
-            best_validation: self.best_validation,
-            rate,
-            speed: (self.iteration - self.iteration_at_start) as f64 / here.max(1e-9),
-            seconds,
-            remaining: if fraction > 0.0 { seconds * (1.0 - fraction) / fraction } else { f64::NAN },
-        });
-    }
-
-    fn write_files(&self, trainer: &Trainer) -> Result<()> {
-        trainer.folder.write_weights(&trainer.model)?;
-        trainer.folder.write_losses(&trainer.names(), &self.rows)?;
-        trainer.folder.write_statistics(&trainer.model, &self.gradients)
-    }
-
-    fn outcome(&self, reason: String, was_finished: bool) -> Outcome {
-        Outcome {
-            reason,
-            iterations: self.iteration,
-            best_iteration: self.best_iteration,
-            best_validation: self.best_validation,
-            seconds: self.seconds(),
-            was_finished,
-        }
-    }
-
-    fn save(&self, trainer: &Trainer) -> Result<()> {
-        let mut tensors = self.method.state();
-        tensors = tensors.into_iter().map(|(name, t)| (format!("optimizer.{name}"), t)).collect();
-        tensors.insert("parameters".to_owned(), trainer.model.network().parameters().copy());
-        tensors.insert("best".to_owned(), self.best.copy());
-        let rows: Vec<f64> = self.rows.iter().flat_map(Row::numbers).collect();
-        let width = (trainer.losses.len() + 5) as i64;
-        tensors.insert("rows".to_owned(), Tensor::from_slice(&rows).view([-1, width]));
-        let sums: Vec<f64> = self.sums.iter().copied().chain([self.summed as f64]).collect();
-        tensors.insert("sums".to_owned(), Tensor::from_slice(&sums));
-        let progressed = Progressed {
-            recipe: trainer.recipe.clone(),
-            seed: trainer.seed,
-            iteration: self.iteration,
-            seconds: self.seconds(),
-            best_validation: self.best_validation.to_bits(),
-            best_iteration: self.best_iteration,
-            reference_validation: self.reference_validation.to_bits(),
-            waited: self.waited,
-            plateau: self.plateau.clone(),
-            finished: self.finished.clone(),
-            losses: trainer.names(),
-        };
-        Checkpoint { progressed, tensors }.save(&trainer.folder.checkpoint())
-    }
-
-    fn restore(&mut self, trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<()> {
-        let Checkpoint { progressed: p, tensors } = checkpoint;
-        if p.recipe != trainer.recipe || p.seed != trainer.seed || p.losses != trainer.names() {
-            return Err(Error::invalid("the checkpoint belongs to another recipe or seed")
-                .remedy("choose another output folder, or start anew with --force"));
-        }
-        let tensor = |name: &str| {
-            tensors.get(name).ok_or_else(|| Error::format(format!("the checkpoint has no tensor \"{name}\"")))
-        };
-        let parameters = tensor("parameters")?;
-        let best = tensor("best")?;
-        let n_parameters = trainer.model.network().n_parameters();
-        if [parameters, best].iter().any(|t| t.numel() != n_parameters) {
-            return Err(Error::format("the checkpoint is of another network"));
-        }
-        trainer.model.network_mut().set_parameters(parameters);
-        tch::no_grad(|| self.best.copy_(best));
-        let state = tensors.iter().filter_map(|(name, tensor)| {
-            Some((name.strip_prefix("optimizer.")?.to_owned(), tensor.shallow_clone()))
-        });
-        let state = state.collect();
-        tch::no_grad(|| self.method.restore(&state))?;
-        let width = trainer.losses.len() + 5;
-        self.rows = numbers(tensor("rows")?).chunks_exact(width).filter_map(Row::from_numbers).collect();
-        let sums = numbers(tensor("sums")?);
-        let (count, sums) = sums.split_last().ok_or_else(|| Error::format("the checkpoint has no sums"))?;
-        (self.sums, self.summed) = (sums.to_vec(), *count as u64);
-        self.iteration = p.iteration;
-        self.iteration_at_start = p.iteration;
-        self.seconds_before = p.seconds;
-        self.best_validation = f64::from_bits(p.best_validation);
-        self.best_iteration = p.best_iteration;
-        self.reference_validation = f64::from_bits(p.reference_validation);
-        self.waited = p.waited;
-        self.plateau = p.plateau.clone();
-        self.finished = p.finished.clone();
-        self.total_seconds = p.finished.as_ref().map(|_| p.seconds);
-        Ok(())
-    }
-}
-
-/// Scales all gradients by min(1, limit / norm), without waiting for the device.
-fn clip_gradients(gradients: &mut [Tensor], limit: f64) {
-    let squares = gradients.iter().map(|g| g.square().sum(g.kind()));
-    let norm = squares.reduce(|a, b| a + b).expect("a network has parameters").sqrt();
-    let factor = (limit / (norm + 1e-12)).clamp_max(1.0);
-    gradients.iter_mut().for_each(|g| *g = &*g * &factor);
 }
