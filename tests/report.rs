@@ -330,15 +330,6 @@ fn fixed_starts_and_stimuli_come_from_the_file() {
     let description = CellModelDescription { parameters, ..cubic() };
     assert!(Counterpart::of(&surrogate.clone().with_cell_model(description)).is_err());
     let provenance = |key: &str, value: Value| serde_json::Map::from_iter([(key.to_owned(), value)]);
-    let of_problem_b = surrogate.clone().with_provenance(provenance("problem", json!("B")));
-    assert_eq!(Counterpart::of(&of_problem_b).unwrap().stimulus(&[3.0]), 0.08);
-    let recipe = json!("seed = 1\n[surrogate]\nkind = \"solution_map\"\nproblem = \"B\"\n");
-    let of_recipe = surrogate.clone().with_provenance(provenance("recipe", recipe));
-    assert_eq!(Counterpart::of(&of_recipe).unwrap().stimulus(&[3.0]), 0.08);
-    // Problem A starts at u = 0.5 whatever the file calls a cell's initial state.
-    let of_problem_a = surrogate.clone().with_initial_state(vec![0.0, 0.0]).unwrap();
-    let of_problem_a = of_problem_a.with_provenance(provenance("problem", json!("A")));
-    assert_eq!(Counterpart::of(&of_problem_a).unwrap().initial_state(&[3.0]), [0.5, 0.0]);
     let told = surrogate.clone().with_provenance(provenance("stimulus", json!(0.1)));
     assert_eq!(Counterpart::of(&told).unwrap().stimulus(&[3.0]), 0.1);
 

@@ -47,11 +47,10 @@ impl Source {
 impl Counterpart {
     /// The built-in cell model that `surrogate` names.
     ///
-    /// A state `u` is the input `u` or `u0` of role state; without one it starts as the problem
-    /// fixes it for which the surrogate was trained, or from the file's initial state. The stimulus
-    /// is the input with its name in the cell model, or `k` of the cubic FitzHugh–Nagumo problems,
-    /// or fixed: by the cell model's parameters in the file under the stimulus' name, by `stimulus`
-    /// in the provenance, by that problem, else the model's default.
+    /// A state `u` is the input `u` or `u0` of role state; without one it starts from the file's
+    /// initial state. The stimulus is the input with its name in the cell model, or `k` of the cubic
+    /// FitzHugh–Nagumo problems, or fixed: by the cell model's parameters in the file under the
+    /// stimulus' name, by `stimulus` in the provenance, else the model's default.
     ///
     /// # Errors
     /// No or an unknown cell model, inputs that it does not know, outputs that are not its states.
@@ -74,18 +73,8 @@ impl Counterpart {
         for (&state, &value) in outputs.iter().zip(surrogate.initial_state().unwrap_or_default()) {
             initial[state] = Source::Fixed(value);
         }
-        let problem = problem(surrogate).filter(|p| p.cell_model().name() == model.name());
-        if let Some(problem) = problem {
-            // What the problem fixes is no input of the network.
-            for (initial, [low, high]) in initial.iter_mut().zip(problem.ranges()) {
-                if low == high {
-                    *initial = Source::Fixed(low);
-                }
-            }
-        }
-        let fixed = written_stimulus
-            .or_else(|| surrogate.provenance().get("stimulus").and_then(Value::as_f64))
-            .or_else(|| problem.map(|p| p.stimulus(p.ranges()[2][0])));
+        let fixed =
+            written_stimulus.or_else(|| surrogate.provenance().get("stimulus").and_then(Value::as_f64));
         let mut own = Self {
             initial,
             stimulus: Source::Fixed(fixed.unwrap_or(model.stimulus().default)),
@@ -192,16 +181,6 @@ impl Counterpart {
         }
         Some(ranges)
     }
-}
-
-/// The benchmark problem that the surrogate was trained for, if its provenance or the recipe in
-/// it names one.
-fn problem(surrogate: &Surrogate) -> Option<Problem> {
-    let provenance = surrogate.provenance();
-    let text = |key| provenance.get(key).and_then(Value::as_str);
-    let recipe: Option<toml::Table> = text("recipe").and_then(|recipe| recipe.parse().ok());
-    let in_recipe = recipe.as_ref().and_then(|r| r.get("surrogate")?.get("problem")?.as_str());
-    Problem::from_name(text("problem").or(in_recipe)?).ok()
 }
 
 fn unknown(what: &str, name: &str, model: &CellModel) -> Error {

@@ -103,6 +103,16 @@ impl Task {
         &self.outputs
     }
 
+    /// A state for cells to start in: what the task fixes, the cell model's own where it varies.
+    pub fn default_state(&self) -> Vec<f64> {
+        let own = self.cell_model.initial_state();
+        let start = |(initial, own): (&Initial, f64)| match initial {
+            Initial::Fixed(value) => *value,
+            Initial::Column(_) => own,
+        };
+        self.initial.iter().zip(own).map(start).collect()
+    }
+
     /// Where the stimulus comes from.
     pub fn stimulus(&self) -> StimulusSource {
         self.stimulus

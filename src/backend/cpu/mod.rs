@@ -58,7 +58,7 @@ impl CpuBackend {
         let plan = Plan::new(&program.fused(), kernels);
         let workers = (0..options.n_threads).map(|_| Mutex::new(Worker::new(&plan))).collect();
         Ok(Self {
-            name: format!("cpu ({}, {} thread(s))", kernels.name, options.n_threads),
+            name: format!("cpu {}, threads: {}", kernels.name, options.n_threads),
             plan,
             guard: options.guard,
             domain: options.domain,

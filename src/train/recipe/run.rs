@@ -13,7 +13,7 @@ use super::date::today;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::onnx;
 use crate::surrogate::{CellModelDescription, Surrogate};
-use crate::train::{Evaluation, Model, OnProgress, Outcome, Task, evaluate};
+use crate::train::{Evaluation, Model, OnProgress, Outcome, StimulusSource, Task, evaluate};
 
 /// How to run a recipe.
 pub struct Options {
@@ -104,7 +104,10 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-fn surrogate(task: &Task, model: &Model, provenance: Map<String, Value>) -> Result<Surrogate> {
+fn surrogate(task: &Task, model: &Model, mut provenance: Map<String, Value>) -> Result<Surrogate> {
+    if let StimulusSource::Constant(stimulus) = task.stimulus() {
+        provenance.insert("stimulus".to_owned(), json!(stimulus));
+    }
     let program = model.program()?;
     let corners: Vec<f64> = (0..64).flat_map(|i| point(&task.ranges(), i)).collect();
     let corners = ndarray::Array2::from_shape_vec((64, task.inputs().len()), corners).expect("64 rows");
@@ -113,7 +116,7 @@ fn surrogate(task: &Task, model: &Model, provenance: Map<String, Value>) -> Resu
         name: task.cell_model().name().to_owned(),
         parameters: task.cell_model().parameter_map(),
     };
-    let initial = task.cell_model().initial_state();
+    let initial = task.default_state();
     let surrogate = Surrogate::new(task.kind(), task.inputs().to_vec(), task.outputs().to_vec(), program)?;
     Ok(surrogate.with_initial_state(initial)?.with_cell_model(description).with_provenance(provenance))
 }
