@@ -3,6 +3,10 @@
 # Two OpenMP threads on shared cores can be ten times slower than one.
 export OMP_NUM_THREADS ?= 1
 CARGO ?= cargo
+# Programs link to the SONAME; no folder of the machine that built the library is named in it.
+CARGO_HOME ?= $(HOME)/.cargo
+LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C strip=symbols \
+	--remap-path-prefix=$(CURDIR)=emucell --remap-path-prefix=$(CARGO_HOME)=cargo
 # Where `make demo` puts its results.
 DEMO ?= demo
 
@@ -19,7 +23,7 @@ setup-libtorch:
 	@scripts/setup.sh libtorch
 
 build: ## the shared and the static library alone, without libtorch: target/release/libemucell.{so,a}
-	$(CARGO) rustc --release --lib --crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,libemucell.so.0
+	$(CARGO) rustc --release --lib --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
 
 demo: setup-libtorch ## train two surrogates, step a tissue with one, compare with the solver: a table and pictures
 	@scripts/demo.sh $(DEMO)

@@ -21,7 +21,7 @@ minor=${minor%%.*}
 
 for library in libemucell.so libemucell.a; do
     if [ ! -f "$built/$library" ]; then
-        echo "install.sh: no $library in $built: run \`make library\` first" >&2
+        echo "install.sh: no $library in $built: run \`make build\` first" >&2
         exit 1
     fi
 done

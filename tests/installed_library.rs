@@ -94,6 +94,23 @@ fn evaluate_and_step_examples() {
     assert!((0..8).all(|i| means[i] == means[if i % 4 == 3 { 3 } else { 0 }]), "{text}");
 }
 
+/// The first C program that a newcomer copies.
+#[test]
+fn example_of_the_readme() {
+    let library = SharedLibrary::get();
+    let prefix = install("installed_readme");
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let code = readme.split("```c\n").nth(1).unwrap().split("```").next().unwrap();
+    let source = prefix.join("example.c");
+    std::fs::write(&source, code).unwrap();
+    std::fs::copy(library.surrogate("fhn_euler_coarse"), prefix.join("surrogate.onnx")).unwrap();
+    let program = prefix.join("example");
+    let mut command = compiler(Language::C);
+    command.arg(&source).arg("-o").arg(&program).args(flags(&prefix));
+    succeed(command.arg(format!("-Wl,-rpath,{}", prefix.join("lib").display())));
+    assert_eq!(output_of(Command::new(&program).current_dir(&prefix)), "u = 0\n");
+}
+
 /// A surrogate that does exactly what the solver does: the same wave, with either kind of
 /// diffusion and any number of threads.
 #[test]

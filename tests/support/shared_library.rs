@@ -39,16 +39,12 @@ impl SharedLibrary {
     }
 }
 
-/// The same command as in the Makefile, into a target folder of its own: Cargo's lock on the usual
-/// one is held while tests run.
+/// `make build`, into a target folder of its own: Cargo's lock on the usual one is held while tests
+/// run.
 fn build(target: &Path) {
-    let output = Command::new(env!("CARGO"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["rustc", "--release", "--locked", "--lib", "--crate-type", "cdylib,staticlib", "--target-dir"])
-        .arg(target)
-        .args(["--", "-C", "link-arg=-Wl,-soname,libemucell.so.0"])
-        .output()
-        .unwrap();
+    let mut command = Command::new("make");
+    command.arg("build").current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = command.env("CARGO", env!("CARGO")).env("CARGO_TARGET_DIR", target).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -50,8 +50,6 @@ pub unsafe trait Vector: Copy {
     unsafe fn scale(self, n: Self) -> Self;
     /// Absolute value.
     unsafe fn abs(self) -> Self;
-    /// The magnitude of self, which is not negative, with the sign of `sign`.
-    unsafe fn with_sign_of(self, sign: Self) -> Self;
     /// `positive` where self > 0, else `other`.
     unsafe fn if_positive(self, positive: Self, other: Self) -> Self;
     /// `other` where `other` is NaN, else self.

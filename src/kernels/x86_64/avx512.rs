@@ -99,12 +99,6 @@ unsafe impl Vector for Lanes {
     }
 
     #[inline(always)]
-    unsafe fn with_sign_of(self, sign: Self) -> Self {
-        // SAFETY: instructions available.
-        Self(unsafe { _mm512_or_ps(self.0, _mm512_and_ps(_mm512_set1_ps(-0.0), sign.0)) })
-    }
-
-    #[inline(always)]
     unsafe fn if_positive(self, positive: Self, other: Self) -> Self {
         // SAFETY: instructions available.
         unsafe {
