@@ -1,6 +1,6 @@
 //! `include/emucell.h` is what cbindgen makes of `src/capi`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn fresh_header(root: &Path) -> Vec<u8> {
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
@@ -10,10 +10,8 @@ fn fresh_header(root: &Path) -> Vec<u8> {
         "\n#define EMUCELL_VERSION_MAJOR {major}\n#define EMUCELL_VERSION_MINOR {minor}\n\
          #define EMUCELL_VERSION_PATCH {patch}\n#define EMUCELL_VERSION \"{major}.{minor}.{patch}\""
     ));
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(root.join("src/capi")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let builder = files.iter().fold(cbindgen::Builder::new().with_config(config), |b, f| b.with_src(f));
+    // cbindgen follows the `mod` lines from there.
+    let builder = cbindgen::Builder::new().with_config(config).with_src(root.join("src/capi/mod.rs"));
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
     header
