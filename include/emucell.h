@@ -141,7 +141,7 @@ typedef struct emucell_cells {
     // Rows × parameters: a cell's parameters lie in the row of its state. Needed if the
     // surrogate has parameters; data NULL if not.
     struct emucell_view parameters;
-    // NULL, or n_cells different rows: cell i of the call is row index[i].
+    // NULL, or n_cells different row numbers, one for each cell of the call.
     const uint32_t *index;
     // NULL, or n_cells bytes that receive bits EMUCELL_CELL_…; 0 is a good cell.
     uint8_t *status;

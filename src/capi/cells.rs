@@ -32,7 +32,7 @@ pub struct emucell_cells {
     /// Rows × parameters: a cell's parameters lie in the row of its state. Needed if the
     /// surrogate has parameters; data NULL if not.
     pub parameters: emucell_view,
-    /// NULL, or n_cells different rows: cell i of the call is row index[i].
+    /// NULL, or n_cells different row numbers, one for each cell of the call.
     pub index: *const u32,
     /// NULL, or n_cells bytes that receive bits EMUCELL_CELL_…; 0 is a good cell.
     pub status: *mut u8,

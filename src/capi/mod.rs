@@ -3,7 +3,7 @@
 //! The rules that every function keeps:
 //! - handle first, then inputs, then outputs; the result is an [`emucell_status`];
 //! - outputs stay as they were on failure, except handles, which become NULL;
-//! - nothing unwinds, prints or exits: bodies run inside [`guard::guarded`];
+//! - nothing unwinds, prints or exits: bodies run inside `guard::guarded`;
 //! - types have their C names, so that the header reads like this code.
 
 #![allow(non_camel_case_types)]

@@ -6,7 +6,7 @@ use crate::activation::Activation;
 /// 2 vectors of inputs and one weight fill the 16 registers of AVX2.
 pub const ROWS: usize = 6;
 
-/// A dense operation with its weights packed: blocks of [`ROWS`] rows (the last one smaller), in
+/// A dense operation with its weights packed: blocks of a few rows (the last one smaller), in
 /// each first the biases, then for each input the weights of all rows.
 #[derive(Clone, Debug)]
 pub struct PackedDense {
