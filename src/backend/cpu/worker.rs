@@ -54,6 +54,11 @@ impl StatusBytes {
         Self(bytes.as_mut().map_or(std::ptr::null_mut(), |b| b.as_mut_ptr()))
     }
 
+    /// `flags`, if the caller asked for status bytes.
+    fn wanted(self, flags: &mut [u8; TILE]) -> Option<&mut [u8; TILE]> {
+        (!self.0.is_null()).then_some(flags)
+    }
+
     /// # Safety
     /// `cells` are inside the caller's bytes and belong to this thread.
     unsafe fn store(self, cells: Range<usize>, flags: &[u8; TILE]) {
@@ -114,7 +119,7 @@ impl Worker {
                 load_tile(&job.inputs, column, rows, cells.len(), values);
             }
             let mut flags = [0; TILE];
-            self.run(plan, check, cells.len(), &mut flags);
+            self.run(plan, check, cells.len(), job.status.wanted(&mut flags));
             let mut outputs = job.outputs.alias();
             for column in 0..plan.n_outputs {
                 store_tile(&mut outputs, column, rows, cells.len(), &self.arena[plan.output + column]);
@@ -160,7 +165,7 @@ impl Worker {
                 if step > 0 {
                     self.feed_back(plan, job.columns);
                 }
-                self.run(plan, check, n_cells, &mut flags);
+                self.run(plan, check, n_cells, job.status.wanted(&mut flags));
             }
             if job.n_steps > 0 {
                 for column in 0..plan.n_outputs {
@@ -180,23 +185,28 @@ impl Worker {
         }
     }
 
-    fn run(&mut self, plan: &Plan, check: &Check<'_>, n_cells: usize, flags: &mut [u8; TILE]) {
+    /// Runs the program on the tile; adds to the cells' flags if somebody wants them.
+    fn run(&mut self, plan: &Plan, check: &Check<'_>, n_cells: usize, mut flags: Option<&mut [u8; TILE]>) {
         let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
-        for (values, [low, high]) in inputs.iter_mut().zip(check.domain) {
-            for (x, flag) in values.iter_mut().zip(flags.iter_mut()) {
-                let inside = *x >= *low && *x <= *high;
-                *flag |= if inside { 0 } else { cell_status::OUTSIDE_DOMAIN };
-            }
+        for (values, &[low, high]) in inputs.iter_mut().zip(check.domain) {
+            mark(&mut flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
             if check.guard == Guard::Clamp {
                 // `clamp` keeps NaN.
-                values.iter_mut().for_each(|x| *x = x.clamp(*low, *high));
+                values.iter_mut().for_each(|x| *x = x.clamp(low, high));
             }
         }
         plan.run(&mut self.arena, lanes_for(n_cells));
         for values in &self.arena[plan.output..plan.output + plan.n_outputs] {
-            for (x, flag) in values.iter().zip(flags.iter_mut()) {
-                *flag |= if x.is_finite() { 0 } else { cell_status::NOT_FINITE };
-            }
+            mark(&mut flags, values, cell_status::NOT_FINITE, f32::is_finite);
+        }
+    }
+}
+
+/// Sets `bit` in the flags of those cells whose value is not `good`.
+fn mark(flags: &mut Option<&mut [u8; TILE]>, values: &[f32; TILE], bit: u8, good: impl Fn(f32) -> bool) {
+    if let Some(flags) = flags {
+        for (flag, &x) in flags.iter_mut().zip(values) {
+            *flag |= if good(x) { 0 } else { bit };
         }
     }
 }
