@@ -1,0 +1,76 @@
+//! The surrogates in models/ are as good as models/README.md says, run as users run them.
+
+#![cfg(feature = "data")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use emucell::cell_model::CellModel;
+use emucell::dataset::{Problem, sampling};
+use emucell::format::onnx;
+use emucell::session::{Cells, Session, SessionOptions};
+use emucell::view::{View, ViewMut};
+
+const N_CELLS: usize = 400;
+
+fn model(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+}
+
+fn session(name: &str) -> Session {
+    let surrogate = onnx::load(&model(name)).unwrap();
+    Session::new(Arc::new(surrogate), &SessionOptions::default()).unwrap()
+}
+
+/// The exact (u, w) of a cell at `times`.
+fn exact(u0: f64, w0: f64, stimulus: f64, times: &[f64]) -> Vec<f64> {
+    emucell::cell_model::reference::solve(&CellModel::fhn_cubic(), &[u0, w0], stimulus, times).unwrap()
+}
+
+#[test]
+fn the_step_map_rolls_out_to_50_ms() {
+    let boxes = [[-0.1, 1.0], [0.0, 0.2], [0.0, 1.0]];
+    let starts = sampling::uniform(&boxes, N_CELLS, 20_261_122).unwrap();
+    let stimulus: Vec<f64> = starts.column(2).iter().map(|&k| Problem::D.stimulus(k)).collect();
+    let mut state: Vec<f64> = starts.rows().into_iter().flat_map(|row| [row[0], row[1]]).collect();
+    let mut session = session("fhn_cubic_step.onnx");
+    let (mut squares, mut norms) = (vec![0.0; N_CELLS], vec![0.0; N_CELLS]);
+    let times: Vec<f64> = (1..=50).map(f64::from).collect();
+    let exact: Vec<Vec<f64>> =
+        starts.rows().into_iter().zip(&stimulus).map(|(row, &s)| exact(row[0], row[1], s, &times)).collect();
+    for sample in 0..times.len() {
+        let cells = Cells {
+            stimulus: Some(View::array_of_structures(&stimulus, 1).unwrap()),
+            ..Cells::new(ViewMut::array_of_structures(&mut state, 2).unwrap())
+        };
+        session.step(cells, 0.1, 10).unwrap();
+        for cell in 0..N_CELLS {
+            let u = exact[cell][2 * sample];
+            squares[cell] += (state[2 * cell] - u).powi(2);
+            norms[cell] += u * u;
+        }
+    }
+    let mean =
+        squares.iter().zip(&norms).map(|(s, n): (&f64, &f64)| (s / n).sqrt()).sum::<f64>() / N_CELLS as f64;
+    assert!(mean < 1e-3, "mean relative L2 of u: {mean}");
+}
+
+#[test]
+fn the_solution_map_answers_problem_c() {
+    let starts = sampling::uniform(&Problem::C.ranges(), N_CELLS, 20_261_123).unwrap();
+    let times: Vec<f64> = (0..=20).map(f64::from).collect();
+    let mut inputs = Vec::new();
+    let mut expected = Vec::new();
+    for row in starts.rows() {
+        expected.extend(exact(row[0], row[1], Problem::C.stimulus(row[2]), &times));
+        inputs.extend(times.iter().flat_map(|&t| [t, row[0], row[1], row[2]]));
+    }
+    let mut outputs = vec![0.0f64; expected.len()];
+    let view = ViewMut::array_of_structures(&mut outputs, 2).unwrap();
+    session("fhn_cubic_solution.onnx")
+        .evaluate(View::array_of_structures(&inputs, 4).unwrap(), view, None)
+        .unwrap();
+    let errors = outputs.iter().zip(&expected).map(|(y, exact)| (y - exact).abs());
+    let mean = errors.sum::<f64>() / expected.len() as f64;
+    assert!(mean < 2e-3, "mean absolute error: {mean}");
+}
