@@ -35,8 +35,10 @@ test: setup ## every test, with formatting and lints
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli
 	$(CARGO) test --features cli,train
 
-bench: ## speed of evaluation and of the solver on this machine
+bench: setup ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
 	$(CARGO) bench --features cli
+	$(CARGO) build --release --features cli
+	.python/bin/python bench/side_by_side.py target/release/emucell
 
 install: build ## libraries, headers, pkg-config and CMake files below PREFIX (default /usr/local)
 	@scripts/install.sh "$(or $(PREFIX),/usr/local)"

@@ -87,6 +87,8 @@ pub struct Kernels {
     pub name: &'static str,
     /// activation(weights · x + bias) on `lanes` lanes.
     pub dense: unsafe fn(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize),
+    /// The same on the one lane at which `x` and `y` begin, to the last bit.
+    pub dense_one: unsafe fn(layer: &PackedDense, x: *const f32, y: *mut f32),
     /// activation(x) on `width` columns.
     pub activation: unsafe fn(activation: Activation, x: *const f32, y: *mut f32, width: usize, lanes: usize),
     /// eˣ on `width` columns.

@@ -1,5 +1,6 @@
 //! Weights in the order in which the dense kernels read them.
 
+use super::LANE_GROUP;
 use crate::activation::Activation;
 
 /// Rows (outputs) that the dense kernels compute together: 6 rows × 2 vectors of accumulators,
@@ -7,13 +8,17 @@ use crate::activation::Activation;
 pub const ROWS: usize = 6;
 
 /// A dense operation with its weights packed: blocks of a few rows (the last one smaller), in
-/// each first the biases, then for each input the weights of all rows.
+/// each first the biases, then for each input the weights of all rows. For single cells there is a
+/// second copy: the biases, then for each input the weights, each padded to whole vectors.
 #[derive(Clone, Debug)]
 pub struct PackedDense {
     pub(super) n_inputs: usize,
     pub(super) n_outputs: usize,
     pub(super) activation: Activation,
     pub(super) weights: Vec<f32>,
+    /// Outputs rounded up to a multiple of [`LANE_GROUP`].
+    pub(super) padded_outputs: usize,
+    pub(super) weights_by_input: Vec<f32>,
 }
 
 impl PackedDense {
@@ -32,6 +37,14 @@ impl PackedDense {
                 packed.extend(rows.clone().map(|row| weights[row * n_inputs + input]));
             }
         }
-        Self { n_inputs, n_outputs, activation, weights: packed }
+        let padded_outputs = n_outputs.next_multiple_of(LANE_GROUP);
+        let mut weights_by_input = vec![0.0; (n_inputs + 1) * padded_outputs];
+        weights_by_input[..n_outputs].copy_from_slice(bias);
+        for (output, row) in weights.chunks_exact(n_inputs).enumerate() {
+            for (input, &weight) in row.iter().enumerate() {
+                weights_by_input[(input + 1) * padded_outputs + output] = weight;
+            }
+        }
+        Self { n_inputs, n_outputs, activation, weights: packed, padded_outputs, weights_by_input }
     }
 }

@@ -4,7 +4,8 @@ use super::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 use crate::kernels::packed::ROWS;
 
-pub static KERNELS: Kernels = Kernels { name: "scalar", dense, activation, exp, binary, table, relax };
+pub static KERNELS: Kernels =
+    Kernels { name: "scalar", dense, dense_one, activation, exp, binary, table, relax };
 
 /// # Safety
 /// See [`Kernels`].
@@ -23,6 +24,21 @@ unsafe fn dense(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize) {
                 unsafe { *y.add((first + row) * TILE + lane) = activate(layer.activation, sum) };
             }
         }
+    }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn dense_one(layer: &PackedDense, x: *const f32, y: *mut f32) {
+    for output in 0..layer.n_outputs {
+        let weight = |row: usize| layer.weights_by_input[row * layer.padded_outputs + output];
+        let mut sum = weight(0);
+        for input in 0..layer.n_inputs {
+            // SAFETY: inside the columns that the caller vouched for.
+            sum += weight(input + 1) * unsafe { *x.add(input * TILE) };
+        }
+        // SAFETY: as above.
+        unsafe { *y.add(output * TILE) = activate(layer.activation, sum) };
     }
 }
 

@@ -123,6 +123,29 @@ fn dense_layers_of_every_shape_and_tail() {
 }
 
 #[test]
+fn a_single_cell_gets_the_bits_that_it_gets_among_others() {
+    let shapes = (1..=9).flat_map(|i| (1..=50).map(move |o| (i, o))).chain([(33, 128), (64, 100), (5, 300)]);
+    for (n_inputs, n_outputs) in shapes {
+        let weights: Vec<f32> = (0..n_inputs * n_outputs).map(noise).collect();
+        let bias: Vec<f32> = (0..n_outputs).map(|i| noise(i + 7)).collect();
+        let layer = PackedDense::new(&weights, &bias, Activation::Silu);
+        let x = columns(n_inputs, |c, lane| noise(c * 1000 + lane + 3));
+        for kernels in Kernels::available() {
+            let (mut all, mut one) = (vec![0.0f32; n_outputs * TILE], vec![f32::NAN; n_outputs * TILE]);
+            // SAFETY: blocks of the layer's widths, available instructions.
+            unsafe {
+                (kernels.dense)(&layer, x.as_ptr(), all.as_mut_ptr(), TILE);
+                (kernels.dense_one)(&layer, x.as_ptr().add(5), one.as_mut_ptr().add(5));
+            }
+            for (i, one) in one.into_iter().enumerate() {
+                let same = if i % TILE == 5 { one == all[i] } else { one.is_nan() };
+                assert!(same, "{} {n_inputs}→{n_outputs}, element {i}", kernels.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_lane_never_influences_another() {
     let layer = PackedDense::new(&[1.0; 21], &[0.5; 7], Activation::Tanh);
     let clean = columns(3, |c, lane| noise(c + lane));

@@ -1,8 +1,11 @@
 //! A program laid out in memory: packed weights, and a place in the tile's arena for each block.
 
 use crate::activation::Activation;
-use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
+use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable, lanes_for};
 use crate::program::{BinaryOperator, BlockId, Operation, Program};
+
+/// Up to so many cells are faster one by one than in a group of lanes that is mostly empty.
+const FEW_CELLS: usize = 4;
 
 /// First column of a block in the arena.
 type Column = usize;
@@ -116,9 +119,10 @@ impl Plan {
         arena
     }
 
-    /// Runs the program on the first `lanes` lanes of a tile.
-    pub fn run(&self, arena: &mut [[f32; TILE]], lanes: usize) {
-        assert!(arena.len() == self.arena_width && lanes <= TILE);
+    /// Runs the program on the first `n_cells` cells of a tile.
+    pub fn run(&self, arena: &mut [[f32; TILE]], n_cells: usize) {
+        assert!(arena.len() == self.arena_width && n_cells <= TILE);
+        let lanes = lanes_for(n_cells);
         let base = arena.as_mut_ptr().cast::<f32>();
         let kernels = self.kernels;
         // SAFETY: `place_blocks` put every block inside the arena and no two live ones on each
@@ -128,6 +132,11 @@ impl Plan {
             let operand = |s: Source| Operand { columns: at(s.column).cast_const(), repeated: s.repeated };
             for instruction in &self.instructions {
                 match *instruction {
+                    Instruction::Dense { ref layer, x, y } if n_cells <= FEW_CELLS => {
+                        for cell in 0..n_cells {
+                            (kernels.dense_one)(layer, at(x).add(cell), at(y).add(cell));
+                        }
+                    }
                     Instruction::Dense { ref layer, x, y } => (kernels.dense)(layer, at(x), at(y), lanes),
                     Instruction::Activation { activation, x, y, width } => {
                         (kernels.activation)(activation, at(x), at(y), width, lanes);

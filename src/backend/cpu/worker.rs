@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::plan::Plan;
 use crate::backend::{Advance, Evaluation, Guard, StepColumn, cell_status};
-use crate::kernels::{Rows, TILE, lanes_for, load_tile, store_tile};
+use crate::kernels::{Rows, TILE, load_tile, store_tile};
 use crate::view::{View, ViewMut};
 
 /// A thread's memory for one tile.
@@ -195,7 +195,7 @@ impl Worker {
                 values.iter_mut().for_each(|x| *x = x.clamp(low, high));
             }
         }
-        plan.run(&mut self.arena, lanes_for(n_cells));
+        plan.run(&mut self.arena, n_cells);
         for values in &self.arena[plan.output..plan.output + plan.n_outputs] {
             mark(&mut flags, values, cell_status::NOT_FINITE, f32::is_finite);
         }

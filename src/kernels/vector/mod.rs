@@ -5,11 +5,13 @@
 //! functions (see `x86_64/avx2.rs`) and is compiled with their features.
 
 mod dense;
+mod dense_one;
 mod elementwise;
 mod function;
 mod table;
 
 pub use dense::dense;
+pub use dense_one::dense_one;
 pub use elementwise::{activation, binary, exp, relax};
 pub use table::table;
 

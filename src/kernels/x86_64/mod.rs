@@ -8,10 +8,11 @@ pub mod avx512;
 macro_rules! kernel_table {
     ($name:literal, $features:literal, $vector:ty) => {
         pub static KERNELS: crate::kernels::Kernels =
-            crate::kernels::Kernels { name: $name, dense, activation, exp, binary, table, relax };
+            crate::kernels::Kernels { name: $name, dense, dense_one, activation, exp, binary, table, relax };
 
         kernel_table!(@kernels $features, $vector,
             dense(layer: &crate::kernels::PackedDense, x: *const f32, y: *mut f32, lanes: usize);
+            dense_one(layer: &crate::kernels::PackedDense, x: *const f32, y: *mut f32);
             activation(
                 activation: crate::activation::Activation,
                 x: *const f32,
