@@ -24,6 +24,11 @@ pub const TILE: usize = 32;
 /// divide into whole vectors.
 pub const LANE_GROUP: usize = 16;
 
+/// A column of a tile, on a cache line of its own: vectors never straddle two.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct TileColumn(pub [f32; TILE]);
+
 /// Operators of [`Kernels::binary`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {

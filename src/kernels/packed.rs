@@ -18,8 +18,13 @@ pub struct PackedDense {
     pub(super) weights: Vec<f32>,
     /// Outputs rounded up to a multiple of [`LANE_GROUP`].
     pub(super) padded_outputs: usize,
-    pub(super) weights_by_input: Vec<f32>,
+    weights_by_input: Vec<WeightGroup>,
 }
+
+/// Weights of [`LANE_GROUP`] outputs, on a cache line of their own.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+struct WeightGroup([f32; LANE_GROUP]);
 
 impl PackedDense {
     /// Packs row-major `weights` (one row an output) and `bias`.
@@ -38,13 +43,21 @@ impl PackedDense {
             }
         }
         let padded_outputs = n_outputs.next_multiple_of(LANE_GROUP);
-        let mut weights_by_input = vec![0.0; (n_inputs + 1) * padded_outputs];
-        weights_by_input[..n_outputs].copy_from_slice(bias);
-        for (output, row) in weights.chunks_exact(n_inputs).enumerate() {
-            for (input, &weight) in row.iter().enumerate() {
-                weights_by_input[(input + 1) * padded_outputs + output] = weight;
-            }
+        let groups = padded_outputs / LANE_GROUP;
+        let mut weights_by_input = vec![WeightGroup([0.0; LANE_GROUP]); (n_inputs + 1) * groups];
+        let mut set = |row: usize, output: usize, value: f32| {
+            weights_by_input[row * groups + output / LANE_GROUP].0[output % LANE_GROUP] = value;
+        };
+        for (output, (row, &bias)) in weights.chunks_exact(n_inputs).zip(bias).enumerate() {
+            set(0, output, bias);
+            row.iter().enumerate().for_each(|(input, &weight)| set(input + 1, output, weight));
         }
         Self { n_inputs, n_outputs, activation, weights: packed, padded_outputs, weights_by_input }
+    }
+
+    /// First of (n_inputs + 1) rows of `padded_outputs` numbers: the biases, then for each input the
+    /// weights of all outputs.
+    pub(super) fn weights_by_input(&self) -> *const f32 {
+        self.weights_by_input.as_ptr().cast()
     }
 }

@@ -31,7 +31,9 @@ unsafe fn dense(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize) {
 /// See [`Kernels`].
 unsafe fn dense_one(layer: &PackedDense, x: *const f32, y: *mut f32) {
     for output in 0..layer.n_outputs {
-        let weight = |row: usize| layer.weights_by_input[row * layer.padded_outputs + output];
+        // SAFETY: inside the n_inputs + 1 rows.
+        let weight =
+            |row: usize| unsafe { *layer.weights_by_input().add(row * layer.padded_outputs + output) };
         let mut sum = weight(0);
         for input in 0..layer.n_inputs {
             // SAFETY: inside the columns that the caller vouched for.

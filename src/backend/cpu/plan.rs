@@ -1,7 +1,7 @@
 //! A program laid out in memory: packed weights, and a place in the tile's arena for each block.
 
 use crate::activation::Activation;
-use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable, lanes_for};
+use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, TileColumn, UniformTable, lanes_for};
 use crate::program::{BinaryOperator, BlockId, Operation, Program};
 
 /// Up to so many cells are faster one by one than in a group of lanes that is mostly empty.
@@ -109,18 +109,18 @@ impl Plan {
     }
 
     /// Memory for one tile, with the constants in place.
-    pub fn new_arena(&self) -> Vec<[f32; TILE]> {
-        let mut arena = vec![[0.0; TILE]; self.arena_width];
+    pub fn new_arena(&self) -> Vec<TileColumn> {
+        let mut arena = vec![TileColumn([0.0; TILE]); self.arena_width];
         for (first, values) in &self.constants {
             for (column, &value) in arena[*first..].iter_mut().zip(values) {
-                *column = [value; TILE];
+                column.0 = [value; TILE];
             }
         }
         arena
     }
 
     /// Runs the program on the first `n_cells` cells of a tile.
-    pub fn run(&self, arena: &mut [[f32; TILE]], n_cells: usize) {
+    pub fn run(&self, arena: &mut [TileColumn], n_cells: usize) {
         assert!(arena.len() == self.arena_width && n_cells <= TILE);
         let lanes = lanes_for(n_cells);
         let base = arena.as_mut_ptr().cast::<f32>();
@@ -261,12 +261,12 @@ mod tests {
         let mut arena = plan.new_arena();
         for _ in 0..3 {
             for column in 0..4 {
-                arena[plan.input + column] = [column as f32 + 1.0; TILE];
+                arena[plan.input + column].0 = [column as f32 + 1.0; TILE];
             }
             plan.run(&mut arena, TILE);
             let expected = program.evaluate_reference(&[1.0, 2.0, 3.0, 4.0]);
-            assert_eq!(f64::from(arena[plan.output][7]), expected[0]);
-            assert_eq!(f64::from(arena[plan.output + 1][7]), expected[1]);
+            assert_eq!(f64::from(arena[plan.output].0[7]), expected[0]);
+            assert_eq!(f64::from(arena[plan.output + 1].0[7]), expected[1]);
         }
     }
 }

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::plan::Plan;
 use crate::backend::{Advance, Evaluation, Guard, StepColumn, cell_status};
-use crate::kernels::{Rows, TILE, load_tile, store_tile};
+use crate::kernels::{Rows, TILE, TileColumn, load_tile, store_tile};
 use crate::view::{View, ViewMut};
 
 /// A thread's memory for one tile.
 #[derive(Debug)]
 pub struct Worker {
-    arena: Vec<[f32; TILE]>,
+    arena: Vec<TileColumn>,
 }
 
 /// The domain and what happens outside.
@@ -115,14 +115,14 @@ impl Worker {
         // SAFETY: passed on.
         unsafe {
             for column in 0..plan.n_inputs {
-                let values = &mut self.arena[plan.input + column];
+                let values = &mut self.arena[plan.input + column].0;
                 load_tile(&job.inputs, column, rows, cells.len(), values);
             }
             let mut flags = [0; TILE];
             self.run(plan, check, cells.len(), job.status.wanted(&mut flags));
             let mut outputs = job.outputs.alias();
             for column in 0..plan.n_outputs {
-                store_tile(&mut outputs, column, rows, cells.len(), &self.arena[plan.output + column]);
+                store_tile(&mut outputs, column, rows, cells.len(), &self.arena[plan.output + column].0);
             }
             job.status.store(cells, &flags);
         }
@@ -147,7 +147,7 @@ impl Worker {
         // columns ask for them.
         unsafe {
             for (column, source) in job.columns.iter().enumerate() {
-                let values = &mut self.arena[plan.input + column];
+                let values = &mut self.arena[plan.input + column].0;
                 match (*source, &job.stimulus, &job.parameters) {
                     (StepColumn::State(j), _, _) => load_tile(&state.as_view(), j, by_index, n_cells, values),
                     (StepColumn::Stimulus(j), Some(view), _) => {
@@ -169,7 +169,7 @@ impl Worker {
             }
             if job.n_steps > 0 {
                 for column in 0..plan.n_outputs {
-                    store_tile(&mut state, column, by_index, n_cells, &self.arena[plan.output + column]);
+                    store_tile(&mut state, column, by_index, n_cells, &self.arena[plan.output + column].0);
                 }
             }
             job.status.store(cells, &flags);
@@ -188,7 +188,7 @@ impl Worker {
     /// Runs the program on the tile; adds to the cells' flags if somebody wants them.
     fn run(&mut self, plan: &Plan, check: &Check<'_>, n_cells: usize, mut flags: Option<&mut [u8; TILE]>) {
         let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
-        for (values, &[low, high]) in inputs.iter_mut().zip(check.domain) {
+        for (TileColumn(values), &[low, high]) in inputs.iter_mut().zip(check.domain) {
             mark(&mut flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
             if check.guard == Guard::Clamp {
                 // `clamp` keeps NaN.
@@ -196,7 +196,7 @@ impl Worker {
             }
         }
         plan.run(&mut self.arena, n_cells);
-        for values in &self.arena[plan.output..plan.output + plan.n_outputs] {
+        for TileColumn(values) in &self.arena[plan.output..plan.output + plan.n_outputs] {
             mark(&mut flags, values, cell_status::NOT_FINITE, f32::is_finite);
         }
     }

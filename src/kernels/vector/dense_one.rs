@@ -47,7 +47,7 @@ impl<V: Vector> Layer<'_, V> {
         let PackedDense { n_inputs, n_outputs, padded_outputs, .. } = *self.layer;
         // SAFETY: n_inputs + 1 rows of padded weights; the caller vouches for x and y.
         unsafe {
-            let mut weights = self.layer.weights_by_input.as_ptr().add(first);
+            let mut weights = self.layer.weights_by_input().add(first);
             let mut sums = [V::splat(0.0); N];
             for (n, sum) in sums.iter_mut().enumerate() {
                 *sum = V::load(weights.add(n * V::LANES));
