@@ -1,6 +1,7 @@
 //! Recipes: a training written down in a TOML file.
 
 mod build;
+mod data;
 mod date;
 mod quantity;
 mod run;

@@ -1,0 +1,126 @@
+//! The data of a training: generated from the cell model, or read from files.
+
+use std::path::Path;
+
+use ndarray::{Array2, Axis};
+use serde_json::{Map, Value, json};
+
+use super::build::VALIDATION_SEED;
+use super::{LossName, Recipe, SamplingName};
+use crate::dataset::{Sampling, Table};
+use crate::error::{Error, Result};
+use crate::format::arrays;
+use crate::surrogate::{Kind, Variable};
+use crate::train::Task;
+
+/// Inputs and targets.
+pub(super) type Rows = (Array2<f64>, Array2<f64>);
+
+/// Data of a training.
+pub(super) struct Data {
+    pub training: Rows,
+    pub validation: Option<Rows>,
+    pub description: Map<String, Value>,
+}
+
+impl Recipe {
+    /// The data, generated or read, if any loss wants them.
+    pub(super) fn data(&self, task: &Task, n_threads: usize) -> Result<Option<Data>> {
+        if !self.loss.iter().any(|loss| loss.kind == LossName::Data) {
+            return Ok(None);
+        }
+        let section = &self.data;
+        if let Some(file) = &section.training_file {
+            return self.files(task, file).map(Some);
+        }
+        let sampling = match section.sampling {
+            SamplingName::Uniform => Sampling::Uniform,
+            SamplingName::LatinHypercube => Sampling::LatinHypercube,
+        };
+        let count = |value: Option<usize>, key: &str| match value {
+            Some(n) if n > 0 => Ok(n),
+            _ => Err(self.fault("no data", key, "give a positive number, or a training_file")),
+        };
+        let validation_seed = self.seed ^ VALIDATION_SEED;
+        let (training, validation) = match task.kind() {
+            Kind::SolutionMap => {
+                let (cells, times) =
+                    (count(section.cells, "data.cells")?, count(section.times, "data.times")?);
+                let n_validation = section.validation.unwrap_or(cells.div_ceil(10));
+                let draw = |n, seed| task.trajectories(n, times, sampling, seed, n_threads);
+                let varies = task.inputs().len() > 1;
+                // One trajectory has no other cells to validate on, only other times.
+                let validation = match varies {
+                    true => Some(draw(n_validation, validation_seed)?),
+                    false => None,
+                };
+                (draw(cells, self.seed)?, validation)
+            }
+            Kind::StepMap { .. } => {
+                let pairs = count(section.pairs, "data.pairs")?;
+                let along = count(section.along.or(Some(1)), "data.along")?;
+                let n_validation = section.validation.unwrap_or(pairs.div_ceil(10));
+                let draw = |n, seed| task.pairs(n, along, sampling, seed, n_threads);
+                (draw(pairs, self.seed)?, Some(draw(n_validation, validation_seed)?))
+            }
+        };
+        let description = json!({
+            "generated": section,
+            "solver": "reference",
+            "seed": self.seed,
+            "training_rows": training.0.nrows(),
+            "validation_rows": validation.as_ref().map(|v| v.0.nrows()),
+        });
+        Ok(Some(Data { training, validation, description: object(description) }))
+    }
+
+    fn files(&self, task: &Task, training: &Path) -> Result<Data> {
+        let beside = |file: &Path| self.path.parent().unwrap_or(Path::new("")).join(file);
+        let read = |file: &Path| read_rows(task, &beside(file));
+        let training_rows = read(training)?;
+        let validation = self.data.validation_file.as_deref().map(read).transpose()?;
+        let description = json!({
+            "training_file": training,
+            "validation_file": self.data.validation_file,
+            "training_rows": training_rows.0.nrows(),
+            "validation_rows": validation.as_ref().map(|v| v.0.nrows()),
+        });
+        Ok(Data { training: training_rows, validation, description: object(description) })
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Rows of a `.npz` table or a `.csv` file, with the columns in the task's order. Targets are
+/// called like the states, or `u_next` where states are inputs too.
+fn read_rows(task: &Task, path: &Path) -> Result<Rows> {
+    let (names, values) = if path.extension().is_some_and(|e| e == "npz") {
+        let table = Table::read(path)?;
+        let names = [table.input_names, table.target_names].concat();
+        let values = ndarray::concatenate(Axis(1), &[table.inputs.view(), table.targets.view()]);
+        (names, values.map_err(|e| Error::format(e.to_string()).in_file(path))?)
+    } else {
+        let matrix = arrays::read_matrix(path)?;
+        (matrix.names, matrix.values)
+    };
+    let column = |wanted: &str| {
+        names.iter().position(|name| name == wanted).ok_or_else(|| {
+            Error::format(format!("no column \"{wanted}\"")).in_file(path).remedy(format!(
+                "the columns are {}; name them as the recipe's surrogate does",
+                names.join(", ")
+            ))
+        })
+    };
+    let inputs = task.inputs().iter().map(|v| column(&v.name)).collect::<Result<Vec<_>>>()?;
+    let target = |v: &Variable| match task.kind() {
+        Kind::StepMap { .. } => column(&format!("{}_next", v.name)),
+        Kind::SolutionMap => column(&v.name),
+    };
+    let targets = task.outputs().iter().map(target).collect::<Result<Vec<_>>>()?;
+    Ok((values.select(Axis(1), &inputs), values.select(Axis(1), &targets)))
+}
