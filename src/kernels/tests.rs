@@ -201,9 +201,11 @@ fn binary_operators_repeat_single_columns_and_keep_nan() {
 fn tables_interpolate_and_stay_inside() {
     let (width, rows) = (3, 9);
     let values: Vec<f32> = (0..rows * width).map(noise).collect();
-    let differences = values[width..].iter().zip(&values).map(|(b, a)| b - a).collect();
-    let table =
-        UniformTable { first: -80.0, rows_per_unit: 0.05, width, values: values.clone(), differences };
+    let mut table = UniformTable::new(-80.0, 0.05, width, values.clone());
+    // NaN just behind the last difference: whoever reads there shows it.
+    let n_differences = table.differences.len();
+    table.differences.extend([f32::NAN; 8]);
+    table.differences.truncate(n_differences);
     let specials = [-80.0, -1e9, 80.0, 1e9, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 79.999, -60.0];
     let x = columns(1, |_, lane| specials.get(lane).copied().unwrap_or(noise(lane) * 90.0));
     for kernels in Kernels::available() {

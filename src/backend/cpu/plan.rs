@@ -186,7 +186,6 @@ fn place_blocks(program: &Program) -> (Vec<Column>, usize) {
     }
     const FOR_EVER: usize = usize::MAX;
     let mut last_use = vec![0; n_blocks];
-    last_use[BlockId::INPUT.index()] = FOR_EVER;
     for (block, operation) in program.steps() {
         for input in operation.inputs() {
             let owner = owners[input.index()].0;

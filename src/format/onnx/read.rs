@@ -90,3 +90,86 @@ fn input_width(input: &ValueInfo) -> Result<usize> {
         _ => Err(fault(format!("an input of {} dimensions", dims.len()))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::proto::{Attribute, Dimension, Node, Shape, Tensor, TensorType, Type};
+    use super::*;
+
+    fn node(op_type: &str, inputs: &[&str], output: &str, attribute: Vec<Attribute>) -> Node {
+        Node {
+            input: inputs.iter().map(|&i| i.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            op_type: op_type.to_owned(),
+            attribute,
+            ..Node::default()
+        }
+    }
+
+    fn number(name: &str, f: f32) -> Attribute {
+        Attribute { name: name.to_owned(), f, ..Attribute::default() }
+    }
+
+    /// A network as another program may have written it: input `x` of two columns, output `y`.
+    fn foreign(node: Vec<Node>, initializer: Vec<Tensor>) -> Result<Surrogate> {
+        let dimension = |n| Dimension { extent: Some(Extent::Value(n)) };
+        let shape = Some(Shape { dim: vec![dimension(1), dimension(2)] });
+        let kind = Some(Type { tensor: Some(TensorType { elem_type: data_type::FLOAT, shape }) });
+        let info = |name: &str| ValueInfo { name: name.to_owned(), kind: kind.clone() };
+        let graph =
+            Graph { node, initializer, input: vec![info("x")], output: vec![info("y")], ..Graph::default() };
+        super::surrogate(&Model { graph: Some(graph), ..Model::default() }.encode_to_vec())
+    }
+
+    fn evaluate(surrogate: &Surrogate, x: [f64; 2]) -> Vec<f64> {
+        surrogate.program().evaluate_reference(&x)
+    }
+
+    #[test]
+    fn a_general_matrix_product_has_its_factors_and_its_transposition() {
+        let matrix = tensor::floats("a", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let bias = tensor::floats("c", &[3], &[10.0, 20.0, 30.0]);
+        let factors = vec![number("alpha", 0.5), number("beta", 2.0)];
+        let gemm = node("Gemm", &["x", "a", "c"], "y", factors);
+        let surrogate = foreign(vec![gemm], vec![matrix, bias]).unwrap();
+        assert_eq!(evaluate(&surrogate, [1.0, 10.0]), [40.5, 66.0, 91.5]);
+
+        let rows = tensor::floats("a", &[1, 2], &[3.0, -1.0]);
+        let transposed = Attribute { name: "transB".to_owned(), i: 1, ..Attribute::default() };
+        let surrogate = foreign(vec![node("Gemm", &["x", "a"], "y", vec![transposed])], vec![rows]).unwrap();
+        assert_eq!(evaluate(&surrogate, [1.0, 10.0]), [-7.0]);
+    }
+
+    #[test]
+    fn products_sums_slices_and_limits_of_other_programs() {
+        let nodes = vec![
+            node("MatMul", &["x", "a"], "product", vec![]),
+            node("Add", &["c", "product"], "sum", vec![]),
+            node("Neg", &["sum"], "minus", vec![]),
+            node("Clip", &["minus", "low", ""], "limited", vec![]),
+            node("Slice", &["limited", "from", "to", "axis"], "y", vec![]),
+        ];
+        let constants = vec![
+            tensor::floats("a", &[2, 2], &[1.0, 2.0, 3.0, 4.0]),
+            tensor::floats("c", &[1, 2], &[1.0, -1.0]),
+            tensor::floats("low", &[], &[-30.0]),
+            tensor::integers("from", &[-1]),
+            tensor::integers("to", &[i64::MAX]),
+            tensor::integers("axis", &[-1]),
+        ];
+        let surrogate = foreign(nodes, constants).unwrap();
+        assert_eq!(evaluate(&surrogate, [1.0, 2.0]), [-9.0]);
+        assert_eq!(evaluate(&surrogate, [1.0, 20.0]), [-30.0]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let fault = |nodes, constants| foreign(nodes, constants).unwrap_err().to_string();
+        let weights = tensor::floats("a", &[3, 2], &[0.0; 6]);
+        assert!(fault(vec![node("MatMul", &["x", "a"], "y", vec![])], vec![weights]).contains("3 inputs"));
+        assert!(fault(vec![node("Relu", &["later"], "y", vec![])], vec![]).contains("later"));
+        assert!(fault(vec![node("Relu", &["x"], "x", vec![])], vec![]).contains("two values"));
+        let huge = Tensor { dims: vec![i64::MAX, 8], ..tensor::floats("a", &[], &[1.0]) };
+        assert!(fault(vec![node("Add", &["x", "a"], "y", vec![])], vec![huge]).contains("impossible shape"));
+    }
+}
