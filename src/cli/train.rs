@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 use crate::train::recipe::{self, Options, Recipe, Trained};
 use crate::train::{Evaluation, Progress};
 
+/// Seconds between lines of progress where there is no terminal to draw a bar on.
+const SECONDS_BETWEEN_LINES: f64 = 10.0;
+
 /// Train a surrogate from a recipe.
 ///
 /// Run the same command again to go on with a training that was interrupted; one that is finished
@@ -49,6 +52,7 @@ impl Train {
         tch::set_num_threads(i32::from(self.threads));
         let bar = bar();
         let shown = bar.clone();
+        let mut next_line = 0.0;
         let trained = recipe::run(
             &recipe,
             Options {
@@ -57,7 +61,14 @@ impl Train {
                 n_threads: usize::from(self.threads),
                 force: self.force,
                 interrupt: Some(interrupt_flag()?),
-                on_progress: Some(Box::new(move |progress| show(&shown, progress))),
+                on_progress: Some(Box::new(move |progress| {
+                    show(&shown, progress);
+                    // Into a file or a pipe goes a line now and then instead of a bar.
+                    if shown.is_hidden() && progress.seconds >= next_line {
+                        eprintln!("{:3.0}%  {}", 100.0 * progress.fraction, describe(progress));
+                        next_line = progress.seconds + SECONDS_BETWEEN_LINES;
+                    }
+                })),
             },
         );
         bar.finish_and_clear();
@@ -112,9 +123,13 @@ fn bar() -> ProgressBar {
 
 fn show(bar: &ProgressBar, p: &Progress) {
     bar.set_position((p.fraction * 1000.0) as u64);
+    bar.set_message(describe(p));
+}
+
+fn describe(p: &Progress) -> String {
     let losses: Vec<String> = p.losses.iter().map(|(name, value)| format!("{name} {value:.2e}")).collect();
     let remaining = std::time::Duration::from_secs_f64(p.remaining.clamp(0.0, 1e8).max(0.0));
-    bar.set_message(format!(
+    format!(
         "{}/{}  {}  validation {:.2e} (best {:.2e})  rate {:.1e}  {:.0} it/s  {} left",
         p.iteration,
         p.iterations,
@@ -124,7 +139,7 @@ fn show(bar: &ProgressBar, p: &Progress) {
         p.rate,
         p.speed,
         indicatif::HumanDuration(remaining),
-    ));
+    )
 }
 
 fn print(trained: &Trained) {
