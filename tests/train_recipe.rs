@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use emucell::dataset::Pairs;
 use emucell::format::onnx;
 use emucell::surrogate::{Kind, Role};
 use emucell::train::recipe::{Options, Recipe, Trained, run};
@@ -146,6 +147,22 @@ fn data_may_come_from_a_file_beside_the_recipe() {
     let other = options(&folder.path().join("other"));
     let message = run(&Recipe::load(&path).unwrap(), other).unwrap_err().to_string();
     assert!(message.contains("w_next") && message.contains("rows.csv"), "{message}");
+}
+
+#[test]
+fn what_generate_writes_is_training_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recipe.toml");
+    for (name, cells, seed) in [("training.npz", 3000, 1), ("validation.npz", 500, 2)] {
+        Pairs::tissue(cells, seed).generate().unwrap().write(&folder.path().join(name)).unwrap();
+    }
+    let files = "training_file = \"training.npz\"\nvalidation_file = \"validation.npz\"";
+    std::fs::write(&path, STEP_MAP.replace("pairs = 4000\nvalidation = 500", files)).unwrap();
+    let result = run(&Recipe::load(&path).unwrap(), options(&folder.path().join("out"))).unwrap();
+    assert!(result.best_validation < 0.1, "{result:?}");
+    let provenance = onnx::load(&result.surrogate).unwrap().provenance().clone();
+    assert_eq!(provenance["data"]["training_rows"], 3000);
+    assert_eq!(provenance["data"]["validation_rows"], 500);
 }
 
 #[test]
