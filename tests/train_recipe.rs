@@ -159,7 +159,8 @@ fn what_generate_writes_is_training_data() {
     let files = "training_file = \"training.npz\"\nvalidation_file = \"validation.npz\"";
     std::fs::write(&path, STEP_MAP.replace("pairs = 4000\nvalidation = 500", files)).unwrap();
     let result = run(&Recipe::load(&path).unwrap(), options(&folder.path().join("out"))).unwrap();
-    assert!(result.best_validation < 0.1, "{result:?}");
+    // Against the cell model: columns that are mixed up can be learned, but not this.
+    assert!(result.evaluation.exact.mean_absolute < 0.05, "{result:?}");
     let provenance = onnx::load(&result.surrogate).unwrap().provenance().clone();
     assert_eq!(provenance["data"]["training_rows"], 3000);
     assert_eq!(provenance["data"]["validation_rows"], 500);
