@@ -69,7 +69,7 @@ impl Rollout {
             let numbers = state.as_slice_mut().expect("standard layout");
             let cells = Cells {
                 stimulus: view(&stimulus)?,
-                parameters: view(&parameters)?,
+                parameters: view(&parameters)?.map(Into::into),
                 ..Cells::new(ViewMut::array_of_structures(numbers, n_states)?)
             };
             session.step(cells, dt, self.every)?;

@@ -56,6 +56,7 @@ static void check_session(const char *step_map, const char *solution_map, uint32
     CHECK_OK(emucell_session_options_init(&options));
     options.n_threads = n_threads;
     options.guard = EMUCELL_GUARD_CLAMP;
+    options.capacity = N;
     const long before_loading = n_allocations;
     CHECK_OK(emucell_surrogate_load(step_map, &stepped));
     CHECK_OK(emucell_surrogate_load(solution_map, &evaluated));
