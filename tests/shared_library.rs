@@ -40,6 +40,15 @@ fn layouts() {
 }
 
 #[test]
+fn guards() {
+    run_client(
+        "tests/c/guards.c",
+        Language::C,
+        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
+    );
+}
+
+#[test]
 fn bad_input() {
     run_client(
         "tests/c/bad_input.c",

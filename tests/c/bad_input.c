@@ -167,8 +167,8 @@ static void step_fails(void)
     CHECK_CELLS_FAIL(state.element_type = 0, EMUCELL_INVALID_ARGUMENT, "EMUCELL_F32 or EMUCELL_F64");
     CHECK_CELLS_FAIL(state.element_type = 3, EMUCELL_INVALID_ARGUMENT, "in state");
     CHECK_CELLS_FAIL(state.n_variables = 1, EMUCELL_INVALID_ARGUMENT, "state of 1 variables");
-    CHECK_CELLS_FAIL(state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "state of 0 variables");
-    CHECK_CELLS_FAIL(n_cells = SIZE_MAX; cells.state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "0 variables");
+    CHECK_CELLS_FAIL(state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "n_variables is 0, in state");
+    CHECK_CELLS_FAIL(n_cells = SIZE_MAX; cells.state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "n_variables is 0");
     CHECK_CELLS_FAIL(state.cell_stride = 0, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
     CHECK_CELLS_FAIL(state.cell_stride = 1, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
     CHECK_CELLS_FAIL(state.variable_stride = 0, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
