@@ -8,7 +8,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::c_compiler::{Client, Language, Linkage, compiler, succeed};
+use support::c_compiler::{Client, Language, Linkage, succeed};
 use support::shared_library::SharedLibrary;
 
 /// Compiles the client `source` with both libraries and runs it on `surrogates`. It must end
@@ -76,25 +76,47 @@ fn allocations() {
 
 #[test]
 fn cpp_wrapper() {
-    run_client(
-        "tests/cpp/wrapper.cpp",
-        Language::Cpp,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    for language in [Language::Cpp, Language::Cpp20] {
+        run_client(
+            "tests/cpp/wrapper.cpp",
+            language,
+            &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
+        );
+    }
 }
 
-/// Each header alone, in each language that it is for.
+#[test]
+fn cpp_sessions() {
+    for language in [Language::Cpp, Language::Cpp20] {
+        run_client("tests/cpp/sessions.cpp", language, &["fhn_euler_threshold", "formula_network"]);
+    }
+}
+
+/// Each header alone, in each language that it is for, by every compiler that is there.
 #[test]
 fn headers_compile_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (header, language) in
-        [("emucell.h", Language::C), ("emucell.h", Language::Cpp), ("emucell.hpp", Language::Cpp)]
-    {
-        let name = if language == Language::C { "c" } else { "c++" };
-        let header = root.join("include").join(header);
-        // `-include`, since a header given as the file to compile is warned about.
-        let mut command = compiler(language);
-        succeed(command.args(["-fsyntax-only", "-x", name, "-include"]).arg(header).arg("/dev/null"));
+    let cases = [
+        ("emucell.h", "c", "c99"),
+        ("emucell.h", "c", "c11"),
+        ("emucell.h", "c++", "c++17"),
+        ("emucell.h", "c++", "c++20"),
+        ("emucell.hpp", "c++", "c++17"),
+        ("emucell.hpp", "c++", "c++20"),
+        ("emucell_views.hpp", "c++", "c++17"),
+        ("emucell_views.hpp", "c++", "c++20"),
+    ];
+    for compiler in ["gcc", "clang"] {
+        if compiler == "clang" && Command::new(compiler).arg("--version").output().is_err() {
+            continue;
+        }
+        for (header, language, standard) in cases {
+            let mut command = Command::new(compiler);
+            command.args(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]);
+            // `-include`, since a header given as the file to compile is warned about.
+            command.args(["-fsyntax-only", &format!("-std={standard}"), "-x", language, "-include"]);
+            succeed(command.arg(root.join("include").join(header)).arg("/dev/null"));
+        }
     }
 }
 
