@@ -9,6 +9,7 @@
 #![allow(non_camel_case_types)]
 
 mod cells;
+mod derivative;
 mod evaluate;
 mod guard;
 mod last_error;
@@ -20,6 +21,7 @@ mod version;
 mod view;
 
 pub use cells::*;
+pub use derivative::*;
 pub use evaluate::*;
 pub use last_error::emucell_last_error_message;
 pub use session::*;
