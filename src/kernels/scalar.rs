@@ -225,8 +225,8 @@ fn slope_at(activation: Activation, from: f32) -> f32 {
         Activation::GeluTanh => {
             let x = from.clamp(-10.0, 10.0);
             // 2·√(2/π)
-            let inner = 1.595_769_1 * (x + 0.044_715 * x * x * x);
-            let slope = 1.595_769_1 * (1.0 + 3.0 * 0.044_715 * x * x);
+            let inner = 1.595_769 * (x + 0.044_715 * x * x * x);
+            let slope = 1.595_769 * (1.0 + 3.0 * 0.044_715 * x * x);
             sigmoid(inner) * (1.0 + x * sigmoid(-inner) * slope)
         }
     }

@@ -165,8 +165,8 @@ static void implicit_step(emucell_session *jacobian, double x0[2], double s, dou
 static void implicit_solver(const emucell_surrogate *step_map)
 {
     emucell_session *jacobian = session_of(step_map, EMUCELL_JACOBIAN);
-    // Steps of 5 ms, which forward Euler would not survive, from below the threshold to the resting state.
-    double x[2] = {0.3, 0.02};
+    // Steps of 5 ms, which forward Euler would not survive, to the resting state.
+    double x[2] = {0.1, 0.02};
     for (int step = 0; step < 60; step++)
         implicit_step(jacobian, x, 0.0, 5.0);
     CHECK_CLOSE(x[U], 0.0, 1e-4);
