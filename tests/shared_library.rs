@@ -63,6 +63,11 @@ fn damaged_files() {
 }
 
 #[test]
+fn derivatives() {
+    run_client("tests/c/derivatives.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+}
+
+#[test]
 fn threads() {
     run_client("tests/c/threads.c", Language::C, &["fhn_euler_coarse"]);
 }
