@@ -63,6 +63,12 @@ module emucell_c
     ! Kinds of surrogates.
     integer(c_int32_t), parameter :: EMUCELL_SOLUTION_MAP = 1
     integer(c_int32_t), parameter :: EMUCELL_STEP_MAP = 2
+    integer(c_int32_t), parameter :: EMUCELL_DERIVATIVE = 3
+
+    ! Derivatives.
+    integer(c_int32_t), parameter :: EMUCELL_JACOBIAN = 1
+    integer(c_int32_t), parameter :: EMUCELL_JACOBIAN_VECTOR = 2
+    integer(c_int32_t), parameter :: EMUCELL_VECTOR_JACOBIAN = 3
 
     ! Roles of variables.
     integer(c_int32_t), parameter :: EMUCELL_TIME = 1
@@ -264,6 +270,13 @@ module emucell_c
         type(c_ptr) function emucell_surrogate_provenance(surrogate) bind(c)
             import :: c_ptr
             type(c_ptr), value :: surrogate
+        end function
+
+        integer(c_int) function emucell_surrogate_derivative(surrogate, kind, out) bind(c)
+            import :: c_int, c_int32_t, c_ptr
+            type(c_ptr), value :: surrogate
+            integer(c_int32_t), value :: kind
+            type(c_ptr), intent(out) :: out
         end function
 
         type(c_ptr) function emucell_surrogate_cell_model(surrogate) bind(c)

@@ -36,7 +36,18 @@ namespace emucell {
 // ---------------------------------------------------------------------------------------------
 // Surrogate and session
 
-enum class Kind : std::uint32_t { solution_map = EMUCELL_SOLUTION_MAP, step_map = EMUCELL_STEP_MAP };
+enum class Kind : std::uint32_t {
+    solution_map = EMUCELL_SOLUTION_MAP,
+    step_map = EMUCELL_STEP_MAP,
+    derivative = EMUCELL_DERIVATIVE
+};
+
+// What Surrogate::derivative computes; see emucell_surrogate_derivative.
+enum class Derivative : std::uint32_t {
+    jacobian = EMUCELL_JACOBIAN,
+    jacobian_vector = EMUCELL_JACOBIAN_VECTOR,
+    vector_jacobian = EMUCELL_VECTOR_JACOBIAN
+};
 
 enum class Role : std::uint32_t {
     time = EMUCELL_TIME,
@@ -78,7 +89,7 @@ public:
         return static_cast<Kind>(kind);
     }
 
-    // Step of a step map in the unit of its time; 0 for a solution map.
+    // Step of a step map in the unit of its time; 0 for other kinds.
     double dt() const {
         double dt = 0;
         check(emucell_surrogate_kind(raw(), nullptr, &dt));
@@ -105,9 +116,19 @@ public:
     // Name of the cell model that it stands for; empty if the file tells none.
     std::string cell_model() const { return text(emucell_surrogate_cell_model(raw())); }
 
+    // The surrogate that computes this one's outputs and a derivative of them with respect to its
+    // inputs; to evaluate with a session of its own.
+    Surrogate derivative(Derivative kind) const {
+        emucell_surrogate* raw_derivative = nullptr;
+        check(emucell_surrogate_derivative(raw(), static_cast<std::uint32_t>(kind), &raw_derivative));
+        return Surrogate(raw_derivative);
+    }
+
     const emucell_surrogate* raw() const noexcept { return handle_.get(); }
 
 private:
+    explicit Surrogate(emucell_surrogate* raw) noexcept : handle_(raw) {}
+
     static std::string text(const char* text) { return text ? text : ""; }
 
     using Describe = emucell_status (*)(const emucell_surrogate*, std::size_t, emucell_variable*);

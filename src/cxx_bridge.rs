@@ -24,16 +24,26 @@ use crate::view::{Columns, Element, Layout, View, ViewMut};
 #[cxx::bridge(namespace = "emucell::bridge")]
 pub mod ffi {
     /// What a surrogate computes.
-    #[derive(Debug)]
     enum Kind {
         /// (t, x0, parameters) to x(t).
         SolutionMap,
         /// (x, stimulus, parameters) to x after one step.
         StepMap,
+        /// Outputs with a derivative of them, to evaluate.
+        Derivative,
+    }
+
+    /// A derivative of m outputs y with respect to n inputs x.
+    enum DerivativeKind {
+        /// Inputs x; outputs y, then dy_i/dx_j in column m + i n + j.
+        Jacobian,
+        /// Inputs x, then v; outputs y, then J v.
+        JacobianVector,
+        /// Inputs x, then w; outputs y, then w^T J.
+        VectorJacobian,
     }
 
     /// What a variable is for.
-    #[derive(Debug)]
     enum Role {
         Time,
         State,
@@ -42,7 +52,6 @@ pub mod ffi {
     }
 
     /// Which numbers lie side by side.
-    #[derive(Debug)]
     enum Order {
         /// All variables of a cell, cell after cell.
         Structures,
@@ -51,7 +60,6 @@ pub mod ffi {
     }
 
     /// What happens to inputs outside the domain.
-    #[derive(Debug)]
     enum Guard {
         /// They are used as they are, and nobody looks.
         Ignore,
@@ -66,7 +74,6 @@ pub mod ffi {
     }
 
     /// What a session did; cells are counted once for every application of the surrogate.
-    #[derive(Debug)]
     struct Counters {
         /// Calls of evaluate and step that succeeded.
         calls: u64,
@@ -81,7 +88,6 @@ pub mod ffi {
     }
 
     /// A column of a surrogate's inputs or outputs.
-    #[derive(Debug)]
     struct Variable {
         name: String,
         /// "1" for dimensionless, empty if unknown.
@@ -94,7 +100,6 @@ pub mod ffi {
     }
 
     /// How a session computes; take default_options() and change it.
-    #[derive(Debug)]
     struct Options {
         /// Threads that share the cells of a call, the caller's included.
         n_threads: usize,
@@ -108,7 +113,6 @@ pub mod ffi {
     }
 
     /// Cells to advance in place, in single precision.
-    #[derive(Debug)]
     struct CellsF32<'a> {
         /// Rows x states, read and written.
         state: &'a mut [f32],
@@ -125,7 +129,6 @@ pub mod ffi {
     }
 
     /// Cells to advance in place, in double precision; as CellsF32.
-    #[derive(Debug)]
     struct CellsF64<'a> {
         state: &'a mut [f64],
         order: Order,
@@ -143,7 +146,7 @@ pub mod ffi {
         /// Loads the bytes of an ONNX file.
         fn load_memory(bytes: &[u8]) -> Result<Box<Surrogate>>;
         fn kind(self: &Surrogate) -> Kind;
-        /// Step of a step map; 0 for a solution map.
+        /// Step of a step map; 0 for other kinds.
         fn dt(self: &Surrogate) -> f64;
         fn inputs(self: &Surrogate) -> Vec<Variable>;
         fn outputs(self: &Surrogate) -> Vec<Variable>;
@@ -153,6 +156,9 @@ pub mod ffi {
         fn provenance(self: &Surrogate) -> String;
         /// Name of the cell model that it stands for; empty if the file tells none.
         fn cell_model(self: &Surrogate) -> String;
+
+        /// The surrogate that computes this one's outputs and a derivative of them.
+        fn derivative(self: &Surrogate, kind: DerivativeKind) -> Result<Box<Surrogate>>;
 
         /// A surrogate prepared for one thread at a time.
         type Session;
@@ -209,14 +215,27 @@ impl Surrogate {
         match self.0.kind() {
             surrogate::Kind::SolutionMap => ffi::Kind::SolutionMap,
             surrogate::Kind::StepMap { .. } => ffi::Kind::StepMap,
+            surrogate::Kind::Derivative => ffi::Kind::Derivative,
         }
     }
 
     fn dt(&self) -> f64 {
         match self.0.kind() {
-            surrogate::Kind::SolutionMap => 0.0,
             surrogate::Kind::StepMap { dt } => dt,
+            surrogate::Kind::SolutionMap | surrogate::Kind::Derivative => 0.0,
         }
+    }
+
+    fn derivative(&self, kind: ffi::DerivativeKind) -> Result<Box<Self>> {
+        caught(|| {
+            let kind = match kind {
+                ffi::DerivativeKind::Jacobian => surrogate::Derivative::Jacobian,
+                ffi::DerivativeKind::JacobianVector => surrogate::Derivative::JacobianVector,
+                ffi::DerivativeKind::VectorJacobian => surrogate::Derivative::VectorJacobian,
+                other => return Err(Error::invalid(format!("derivative {}", other.repr))),
+            };
+            Ok(Box::new(Self(Arc::new(self.0.derivative(kind)?))))
+        })
     }
 
     fn inputs(&self) -> Vec<ffi::Variable> {

@@ -50,6 +50,22 @@ static void description(const char* path) {
     CHECK(std::string(surrogate->provenance()).find("forward Euler") != std::string::npos);
 }
 
+// The second row of the Jacobian of an Euler step is constant.
+static void derivative(const bridge::Surrogate& surrogate) {
+    const auto jacobian = surrogate.derivative(bridge::DerivativeKind::Jacobian);
+    CHECK(jacobian->kind() == bridge::Kind::Derivative && jacobian->outputs().size() == 2 + 2 * 4);
+    const auto session = bridge::new_session(*jacobian, bridge::default_options());
+    const std::vector<double> x = {0.3, 0.05, 0.02, 0.4};
+    std::vector<double> y(10);
+    session->evaluate(read(x), write(y), bridge::Order::Structures);
+    const double expected[4] = {0.004, 0.984, 0, 0};
+    for (std::size_t j = 0; j < 4; ++j) CHECK(std::abs(y[6 + j] - expected[j]) < 1e-6);
+    const auto counters = session->counters();
+    CHECK(counters.calls == 1 && counters.cell_steps == 1);
+    CHECK(std::string(session->name()).find("cpu") != std::string::npos);
+    CHECK(throws("derivative 7", [&] { surrogate.derivative(static_cast<bridge::DerivativeKind>(7)); }));
+}
+
 template <class CellsT, class T>
 static void step(const bridge::Surrogate& surrogate) {
     auto options = bridge::default_options();
@@ -128,6 +144,7 @@ int main(int argc, char** argv) {
         CHECK(throws("no/such/file.onnx", [] { bridge::load("no/such/file.onnx"); }));
         description(argv[1]);
         const auto surrogate = bridge::load(argv[1]);
+        derivative(*surrogate);
         step<bridge::CellsF32, float>(*surrogate);
         step<bridge::CellsF64, double>(*surrogate);
         evaluate<float>(argv[2]);

@@ -164,6 +164,41 @@ static void parts_and_spans(const emucell::Surrogate& surrogate, const std::stri
     CHECK(evaluator.try_evaluate(emucell::structures(x, 3), emucell::arrays(y, 1)) == EMUCELL_INVALID_ARGUMENT);
 }
 
+// The Jacobian of one Euler step is known; both products are those with it.
+static void derivatives(const emucell::Surrogate& surrogate) {
+    const double u = 0.3, w = 0.05, s = 0.02, threshold = 0.4, dt = 0.1;
+    const double slope = u * (1 - u) + (u - threshold) * (1 - u) - u * (u - threshold);
+    const double expected[2][4] = {{1 + 10 * dt * slope, -10 * dt, 10 * dt, -10 * dt * u * (1 - u)},
+                                   {0.04 * dt, 1 - 0.16 * dt, 0, 0}};
+    std::vector<double> x = {u, w, s, threshold};
+    auto evaluated = [&](emucell::Derivative kind, const std::vector<double>& direction) {
+        const emucell::Surrogate derivative = surrogate.derivative(kind);
+        CHECK(derivative.kind() == emucell::Kind::derivative && derivative.dt() == 0);
+        std::vector<double> inputs = x, outputs(derivative.n_outputs());
+        inputs.insert(inputs.end(), direction.begin(), direction.end());
+        CHECK(inputs.size() == derivative.n_inputs());
+        emucell::Session session(derivative);
+        session.evaluate(emucell::structures(inputs, std::uint32_t(inputs.size())),
+                         emucell::structures(outputs, std::uint32_t(outputs.size())));
+        return outputs;
+    };
+    const auto jacobian = evaluated(emucell::Derivative::jacobian, {});
+    const std::vector<double> v = {0.5, -1, 2, 0.25}, weights = {2, -3};
+    const auto along = evaluated(emucell::Derivative::jacobian_vector, v);
+    const auto back = evaluated(emucell::Derivative::vector_jacobian, weights);
+    for (std::size_t i = 0; i < 2; ++i) {
+        double sum = 0;
+        for (std::size_t j = 0; j < 4; ++j) {
+            CHECK(std::abs(jacobian[2 + 4 * i + j] - expected[i][j]) < 1e-6);
+            sum += expected[i][j] * v[j];
+        }
+        CHECK(std::abs(along[2 + i] - sum) < 1e-6 && along[i] == jacobian[i] && back[i] == jacobian[i]);
+    }
+    for (std::size_t j = 0; j < 4; ++j)
+        CHECK(std::abs(back[2 + j] - (weights[0] * expected[0][j] + weights[1] * expected[1][j])) < 1e-6);
+    CHECK(throws<emucell::Error>([&] { surrogate.derivative(static_cast<emucell::Derivative>(9)); }));
+}
+
 static void log(const std::string& path) {
     std::vector<std::string> heard;
     emucell::set_log([&](std::uint32_t level, std::string_view text) {
@@ -201,6 +236,7 @@ int main(int argc, char** argv) {
         fallbacks(surrogate);
         own_cell_model(surrogate);
         parts_and_spans(surrogate, argv[2]);
+        derivatives(surrogate);
         log(argv[1]);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

@@ -64,6 +64,7 @@ program client
     call rows_and_parts()
     call fallbacks()
     call evaluation()
+    call derivatives()
     if (n_failures > 0) error stop 1
 
 contains
@@ -319,6 +320,25 @@ contains
         call emucell_session_destroy(session)
         call emucell_surrogate_destroy(surrogate)
     end subroutine fallbacks
+
+    ! The Jacobian of one Euler step, whose second row is constant.
+    subroutine derivatives()
+        real(c_double), target :: x(3, 1), y(2 + 2*3, 1)
+        type(c_ptr) :: surrogate, jacobian, session
+        integer(c_int32_t) :: kind
+
+        surrogate = loaded(step_map)
+        call emucell_check(emucell_surrogate_derivative(surrogate, EMUCELL_JACOBIAN, jacobian))
+        call emucell_check(emucell_surrogate_kind(jacobian, kind))
+        call check(kind == EMUCELL_DERIVATIVE, "kind of a derivative")
+        call emucell_check(emucell_session_create(jacobian, out=session))
+        x(:, 1) = [0.3d0, 0.05d0, 0.02d0]
+        call emucell_check(emucell_evaluate(session, 1_c_size_t, emucell_structures(x), emucell_structures(y)))
+        call check(maxval(abs(y(6:8, 1) - [0.004d0, 0.984d0, 0d0])) < 1d-6, "Jacobian")
+        call emucell_session_destroy(session)
+        call emucell_surrogate_destroy(jacobian)
+        call emucell_surrogate_destroy(surrogate)
+    end subroutine derivatives
 
     ! A solution map: inputs in one array, and in parts with one time for all.
     subroutine evaluation()
