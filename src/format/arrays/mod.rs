@@ -8,9 +8,11 @@ mod header;
 pub mod npy;
 pub mod npz;
 
+use std::io::Seek;
 use std::path::Path;
 
 use ndarray::{Array2, ArrayD, Axis, Ix2, concatenate};
+use rawzip::ReaderAt;
 
 use crate::error::{Error, Result};
 
@@ -74,6 +76,33 @@ pub struct Matrix {
     pub values: Array2<f64>,
 }
 
+/// The format of a file of arrays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text with a header, see [`csv`].
+    Csv,
+    /// One array of NumPy's, see [`npy`].
+    Npy,
+    /// Named arrays of NumPy's, see [`npz`].
+    Npz,
+}
+
+impl Format {
+    /// The format that the extension of `path` names.
+    ///
+    /// # Errors
+    /// Another extension.
+    pub fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("csv") => Ok(Self::Csv),
+            Some("npy") => Ok(Self::Npy),
+            Some("npz") => Ok(Self::Npz),
+            _ => Err(Error::unsupported(format!("cannot tell the format of {}", path.display()))
+                .remedy("give a file that ends in .csv, .npy or .npz")),
+        }
+    }
+}
+
 /// The table in the file at `path`, whose extension tells its format: the columns of a `.csv`
 /// file under their names; of a `.npy` file as `column_0`, `column_1`, …; of a `.npz` file each
 /// one-dimensional array under its name and each two-dimensional array as `name_0`, `name_1`, ….
@@ -83,24 +112,42 @@ pub struct Matrix {
 /// Another extension, an unreadable or malformed file, arrays of three dimensions or of different
 /// lengths.
 pub fn read_matrix(path: &Path) -> Result<Matrix> {
-    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => csv::read(path),
-        Some("npy") => columns("column", npy::read(path, Conversion::Harmless)?).map_err(|e| e.in_file(path)),
-        Some("npz") => {
-            let mut archive = npz::Archive::open(path)?;
-            let mut parts = Vec::new();
-            for name in archive.array_names() {
-                let array = archive.array(&name, Conversion::Harmless)?;
-                parts.push(columns(&name, array).map_err(|e| e.in_file(path))?);
-            }
-            join(parts).map_err(|e| e.in_file(path))
-        }
-        _ => Err(Error::unsupported(format!("cannot tell the format of {}", path.display()))
-            .remedy("give a file that ends in .csv, .npy or .npz")),
+    let format = Format::of(path)?;
+    if format == Format::Npz {
+        // Member by member: the file need not fit into memory beside its arrays.
+        return join_arrays(npz::Archive::open(path)?);
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    matrix_from_bytes(format, &bytes).map_err(|e| e.in_file(path))
+}
+
+/// The table in the bytes of a file of this format; see [`read_matrix`].
+///
+/// # Errors
+/// As [`read_matrix`], without the file's name.
+pub fn matrix_from_bytes(format: Format, bytes: &[u8]) -> Result<Matrix> {
+    match format {
+        Format::Csv => csv::from_bytes(bytes),
+        Format::Npy => columns("column", npy::from_bytes(bytes, Conversion::Harmless)?),
+        Format::Npz => join_arrays(npz::Archive::from_bytes(bytes)?),
     }
 }
 
+fn join_arrays<R: ReaderAt + Seek>(mut archive: npz::Archive<R>) -> Result<Matrix> {
+    let mut parts = Vec::new();
+    for name in archive.array_names() {
+        let array = archive.array(&name, Conversion::Harmless)?;
+        parts.push(columns(&name, array).map_err(|e| archive.place(e))?);
+    }
+    join(parts).map_err(|e| archive.place(e))
+}
+
 fn columns(name: &str, array: ArrayD<f64>) -> Result<Matrix> {
+    if array.is_empty() {
+        // A file of a few bytes can announce any number of columns without rows.
+        let what = format!("array \"{name}\" of shape {:?} without numbers", array.shape());
+        return Err(Error::format(what).remedy("give a table with rows"));
+    }
     match array.ndim() {
         1 => {
             let values = array.insert_axis(Axis(1)).into_dimensionality::<Ix2>();
