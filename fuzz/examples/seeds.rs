@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use emucell::Activation;
 use emucell::format::arrays::{csv, npy, npz};
-use emucell::format::onnx;
+use emucell::format::{onnx, pth};
 use emucell::program::{BinaryOperator, BlockId, Operation, ProgramBuilder, Table};
 use emucell::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
 use ndarray::{Array1, Array2, array};
@@ -13,6 +13,7 @@ use ndarray::{Array1, Array2, array};
 fn main() {
     surrogates(&folder("onnx"));
     arrays();
+    networks(&folder("pth"));
 }
 
 fn folder(target: &str) -> PathBuf {
@@ -67,7 +68,8 @@ fn step_map() -> Surrogate {
         let inputs =
             vec![variable("u", Role::State), variable("w", Role::State), variable("s", Role::Stimulus)];
         let outputs = inputs[..2].to_vec();
-        Surrogate::new(Kind::StepMap { dt: 0.5 }, inputs, outputs, b.finish(h))?.with_initial_state(vec![0.0; 2])
+        Surrogate::new(Kind::StepMap { dt: 0.5 }, inputs, outputs, b.finish(h))?
+            .with_initial_state(vec![0.0; 2])
     };
     let model = CellModelDescription { name: "fhn_cubic".to_owned(), ..CellModelDescription::default() };
     build().expect("a surrogate that fits").with_cell_model(model)
@@ -94,4 +96,82 @@ fn arrays() {
     let names = ["t".to_owned(), "a, \"b\"".to_owned()];
     csv::write(&folder("csv").join("table"), &names, &table.view()).expect(WRITABLE);
     fs::write(folder("csv").join("spaces"), "t , u\r\n\r\n 1e-3, -2 \r\n").expect(WRITABLE);
+}
+
+/// Pickles as PyTorch writes them, of a state dict, a module and data; and a whole file.
+fn networks(folder: &Path) {
+    let save = |name: &str, body: String| {
+        fs::write(
+            folder.join(name),
+            format!("\u{80}\u{2}{body}.").chars().map(|c| c as u8).collect::<Vec<u8>>(),
+        )
+        .expect("a folder that can be written");
+    };
+    let layers = [("0", [2, 3]), ("2", [1, 2])];
+    let state: String = layers
+        .iter()
+        .map(|&(i, [n, m])| {
+            let (weight, bias) = (tensor(i, &[n, m]), tensor("1", &[n]));
+            format!("{}{weight}{}{bias}", text(&format!("{i}.weight")), text(&format!("{i}.bias")))
+        })
+        .collect();
+    let state = format!("ccollections\nOrderedDict\n)R({state}u");
+    save("state_dict", state.clone());
+    save("checkpoint", format!("}}({}K\u{3}{}{state}u", text("epoch"), text("model_state_dict")));
+
+    let module = |class: &str, attributes: &str, parameters: &str, modules: &str| {
+        let (p, m) = (text("_parameters"), text("_modules"));
+        format!("ctorch.nn.modules.{class}\n)\u{81}}}({p}}}({parameters}u{m}}}({modules}u{attributes}ub")
+    };
+    let linear = |i: &str, [n, m]: [u8; 2]| {
+        let parameter = |t: String| format!("ctorch._utils\n_rebuild_parameter\n({t}\u{88}}}tR");
+        let parameters = format!(
+            "{}{}{}{}",
+            text("weight"),
+            parameter(tensor(i, &[n, m])),
+            text("bias"),
+            parameter(tensor("1", &[n]))
+        );
+        module("linear\nLinear", "", &parameters, "")
+    };
+    let activations = [
+        ("Tanh", String::new()),
+        ("LeakyReLU", text("negative_slope") + "G?\u{e0}\0\0\0\0\0\0"),
+        ("Softplus", text("beta") + "K\u{1}" + &text("threshold") + "K\u{14}"),
+        ("GELU", text("approximate") + &text("tanh")),
+    ];
+    for (name, attributes) in activations {
+        let activation = module(&format!("activation\n{name}"), &attributes, "", "");
+        let parts = [("0", linear("0", [2, 3])), ("1", activation), ("2", linear("1", [1, 2]))]
+            .map(|(i, m)| text(i) + &m);
+        save(name, module("container\nSequential", "", "", &parts.concat()));
+    }
+    save("tensor", tensor("0", &[2, 2]));
+    save("list", format!("]({}{}e", tensor("0", &[3]), tensor("1", &[3, 1])));
+    save(
+        "dictionary",
+        format!("}}({}{}{}{}u", text("t"), tensor("0", &[2]), text("x"), tensor("1", &[2, 2])),
+    );
+    let file = [pth::NamedTensor { name: "0.weight".into(), shape: vec![1, 2], values: numbers(2) }];
+    pth::save(&folder.join("file"), &file).expect("a folder that can be written");
+}
+
+/// BINUNICODE.
+fn text(text: &str) -> String {
+    format!("X{}\0\0\0{text}", char::from(text.len() as u8))
+}
+
+/// A contiguous tensor of single-precision numbers at the start of a storage.
+fn tensor(storage: &str, shape: &[u8]) -> String {
+    let tuple = |sizes: &[u8]| {
+        let sizes: String = sizes.iter().map(|&n| format!("K{}", char::from(n))).collect();
+        format!("({sizes}t")
+    };
+    let strides = if let [_, columns] = *shape { vec![columns, 1] } else { vec![1] };
+    let storage =
+        format!("({}ctorch\nFloatStorage\n{}{}K\u{10}tQ", text("storage"), text(storage), text("cpu"));
+    let (shape, strides) = (tuple(shape), tuple(&strides));
+    format!(
+        "ctorch._utils\n_rebuild_tensor_v2\n({storage}K\0{shape}{strides}\u{89}ccollections\nOrderedDict\n)RtR"
+    )
 }

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bench;
+mod convert;
 mod eval;
 mod generate;
 mod inspect;
@@ -36,6 +37,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Report(report::Report),
     Bench(bench::Bench),
+    Convert(convert::Convert),
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
@@ -63,5 +65,6 @@ fn run(command: Command) -> Result<()> {
         Command::Inspect(inspect) => inspect.run(),
         Command::Report(report) => report.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Convert(convert) => convert.run(),
     }
 }

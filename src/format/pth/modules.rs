@@ -170,10 +170,10 @@ impl<'a> Module<'a> {
 
     /// A class of its own must not calculate with numbers that no layer has.
     fn check_without_tensors(&self) -> Result<()> {
-        for attribute in ["_parameters", "_buffers"] {
-            let items = self.graph.get(self.state, attribute).and_then(|id| self.graph.mapping(id));
-            for &(key, value) in items.unwrap_or(&[]) {
-                if !matches!(self.graph.node(value), Node::None) {
+        let buffers = self.graph.get(self.state, "_buffers").unwrap_or(self.parameters);
+        for place in [self.parameters, buffers, self.state] {
+            for &(key, value) in self.graph.mapping(place).unwrap_or(&[]) {
+                if Description::of(self.graph, value).is_some() {
                     let key = self.graph.text(key).unwrap_or("?");
                     return Err(Error::unsupported(format!(
                         "tensor \"{key}\", which belongs to no linear layer"
