@@ -27,15 +27,23 @@ fi
 # Sanitizer and longest input of a target. Surrogates run on kernels with unsafe code: AddressSanitizer watches. The
 # others are safe code, four times as fast without it; the targets bound their memory themselves.
 sanitizer_of() { case $1 in onnx) echo address ;; *) echo none ;; esac; }
-max_length_of() { case $1 in onnx | pth | recipe) echo 4096 ;; npz) echo 2048 ;; *) echo 512 ;; esac; }
+max_length_of() { case $1 in onnx | recipe) echo 4096 ;; pth | npz) echo 2048 ;; *) echo 512 ;; esac; }
 
 cargo run --quiet --example seeds
 
 for target in "${targets[@]}"; do
     sanitizer=$(sanitizer_of "$target")
-    # A folder for each set of compiler flags, so that targets do not rebuild each other's dependencies.
-    cargo +nightly fuzz build --sanitizer "$sanitizer" --target-dir "target/$sanitizer" "$target"
-    binary=$(echo target/"$sanitizer"/*/release/"$target")
+    # A folder for each set of compiler flags and features, so that targets do not rebuild each other's dependencies.
+    folder=target/$sanitizer
+    features=()
+    if [ "$target" = recipe ]; then
+        [ -e ../.libtorch ] || ../scripts/setup.sh libtorch
+        export LD_LIBRARY_PATH=$PWD/../.libtorch/torch/lib
+        folder=target/libtorch
+        features=(--features recipe)
+    fi
+    cargo +nightly fuzz build --sanitizer "$sanitizer" --target-dir "$folder" "${features[@]}" "$target"
+    binary=$(echo "$folder"/*/release/"$target")
     dictionary=dictionaries/$target.dict
     mkdir -p "artifacts/$target" "corpus/$target"
     log=artifacts/$target.log

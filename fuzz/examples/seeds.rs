@@ -14,6 +14,7 @@ fn main() {
     surrogates(&folder("onnx"));
     arrays();
     networks(&folder("pth"));
+    recipes(&folder("recipe"));
 }
 
 fn folder(target: &str) -> PathBuf {
@@ -107,7 +108,7 @@ fn networks(folder: &Path) {
         )
         .expect("a folder that can be written");
     };
-    let layers = [("0", [2, 3]), ("2", [1, 2])];
+    let layers = [("0", [2, 3]), ("1", [1, 2])];
     let state: String = layers
         .iter()
         .map(|&(i, [n, m])| {
@@ -174,4 +175,18 @@ fn tensor(storage: &str, shape: &[u8]) -> String {
     format!(
         "ctorch._utils\n_rebuild_tensor_v2\n({storage}K\0{shape}{strides}\u{89}ccollections\nOrderedDict\n)RtR"
     )
+}
+
+/// The shipped recipes without their comments.
+fn recipes(folder: &Path) {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments");
+    for entry in fs::read_dir(shipped).expect("shipped recipes") {
+        let path = entry.expect("a file").path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            let text = fs::read_to_string(&path).expect("a shipped recipe");
+            let lines: Vec<&str> = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+            fs::write(folder.join(path.file_name().expect("a file")), lines.join("\n") + "\n")
+                .expect("a folder that can be written");
+        }
+    }
 }

@@ -7,7 +7,9 @@ use ndarray::{Array1, Array2, Axis};
 use tch::{Device, Kind as TensorKind};
 
 use super::data::{Data, Rows};
-use super::{FormName, KindName, LossName, LossSection, MethodName, Recipe, ScalingName, ScheduleSection};
+use super::{
+    DataSection, FormName, KindName, LossName, LossSection, MethodName, Recipe, ScalingName, ScheduleSection,
+};
 use crate::cell_model::CellModel;
 use crate::dataset::{Problem, Sampling};
 use crate::error::{Error, Result};
@@ -22,6 +24,8 @@ use crate::train::{
 /// Seeds that differ from the recipe's in a way that no other seed of a recipe repeats.
 pub(super) const VALIDATION_SEED: u64 = 0x7661_6c69_6461_7465;
 const EVALUATION_SEED: u64 = 0x6576_616c_7561_7465;
+/// Rows of data that no machine's memory holds.
+const MAX_ROWS: f64 = 1e9;
 
 impl Recipe {
     /// An error at `key` of this recipe.
@@ -257,7 +261,17 @@ impl Recipe {
         Ok(trainer)
     }
 
-    /// Rejects impossible numbers before any work is done.
+    /// Rejects what makes no sense before any work is done: impossible numbers, unknown names,
+    /// keys that contradict each other.
+    ///
+    /// # Errors
+    /// The first such fault, with its key and what to do about it.
+    pub fn validate(&self) -> Result<()> {
+        self.check()?;
+        self.cells(&self.task()?, 1).map(|_| ())
+    }
+
+    /// Rejects impossible numbers.
     pub(super) fn check(&self) -> Result<()> {
         let positive = |value: Option<f64>, key: &str| match value {
             Some(x) if !(x.is_finite() && x > 0.0) => {
@@ -281,7 +295,22 @@ impl Recipe {
         positive(self.stop.validate_every.map(|n| n as f64), "stop.validate_every")?;
         positive(self.stop.patience.map(f64::from), "stop.patience")?;
         positive(self.stop.tolerance, "stop.tolerance")?;
-        positive(self.evaluation.cells.map(|n| n as f64), "evaluation.cells")
+        positive(self.evaluation.cells.map(|n| n as f64), "evaluation.cells")?;
+        let DataSection { cells, times, pairs, along, validation, .. } = &self.data;
+        for (counts, key) in [
+            (&[*cells, *times][..], "data.cells"),
+            (&[*validation, *times], "data.validation"),
+            (&[*pairs], "data.pairs"),
+            (&[*along], "data.along"),
+            (&[self.evaluation.cells], "evaluation.cells"),
+        ] {
+            let rows: f64 = counts.iter().map(|n| n.unwrap_or(1) as f64).product();
+            if rows > MAX_ROWS {
+                let remedy = format!("{MAX_ROWS:.0e} rows at most");
+                return Err(self.fault(format!("{rows:.3e} rows"), key, remedy));
+            }
+        }
+        Ok(())
     }
 
     fn criterion(&self, section: &LossSection) -> Result<Criterion> {
