@@ -27,7 +27,7 @@ fi
 # Sanitizer and longest input of a target. Surrogates run on kernels with unsafe code: AddressSanitizer watches. The
 # others are safe code, four times as fast without it; the targets bound their memory themselves.
 sanitizer_of() { case $1 in onnx) echo address ;; *) echo none ;; esac; }
-max_length_of() { case $1 in onnx | recipe) echo 4096 ;; pth | npz) echo 2048 ;; *) echo 512 ;; esac; }
+max_length_of() { case $1 in onnx | recipe) echo 4096 ;; npz) echo 2048 ;; pth) echo 1024 ;; *) echo 512 ;; esac; }
 
 cargo run --quiet --example seeds
 

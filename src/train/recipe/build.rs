@@ -34,7 +34,9 @@ impl Recipe {
     }
 
     pub(super) fn place(&self, error: Error, key: &str) -> Error {
-        error.at(format!("key \"{key}\"")).in_file(&self.path)
+        let error = error.at(format!("key \"{key}\""));
+        // A recipe that was not read from a file has no path.
+        if self.path.as_os_str().is_empty() { error } else { error.in_file(&self.path) }
     }
 
     /// What the surrogate is to learn.
@@ -54,13 +56,8 @@ impl Recipe {
         let mut domain = self.domain.clone();
         let mut range = |names: &[&str], default: Option<[f64; 2]>, key: &str| -> Result<Option<[f64; 2]>> {
             let given = names.iter().find_map(|name| domain.remove(*name));
-            match given.or(default) {
-                Some([low, high]) if !(low.is_finite() && high.is_finite() && low <= high) => {
-                    let what = format!("the range {low} to {high}");
-                    Err(self.fault(what, key, "write two finite numbers, the smaller one first"))
-                }
-                range => Ok(range),
-            }
+            let range = given.or(default);
+            range.map_or(Ok(()), |range| self.check_range(range, key)).map(|()| range)
         };
         let of_problem = problem.map(Problem::ranges);
         let mut states = Vec::new();
@@ -95,6 +92,14 @@ impl Recipe {
                 Err(self.fault("a solution map has no step", "surrogate.dt", "remove it"))
             }
         }
+    }
+
+    fn check_range(&self, [low, high]: [f64; 2], key: &str) -> Result<()> {
+        if low.is_finite() && high.is_finite() && low <= high {
+            return Ok(());
+        }
+        let what = format!("the range {low} to {high}");
+        Err(self.fault(what, key, "write two finite numbers, the smaller one first"))
     }
 
     fn stimulus(
@@ -238,14 +243,7 @@ impl Recipe {
             }
         };
         trainer.optimizer(optimizer, section.rate).seed(self.seed);
-        trainer.schedule(match self.schedule {
-            ScheduleSection::Constant => Schedule::Constant,
-            ScheduleSection::Cosine { warm_up, last } => Schedule::Cosine { warm_up, last },
-            ScheduleSection::Plateau { factor, patience, least } => {
-                Schedule::Plateau { factor, patience, least }
-            }
-            ScheduleSection::Default => Schedule::Cosine { warm_up: super::warm_up(), last: 0.0 },
-        });
+        trainer.schedule(self.schedule());
         let defaults = Stop::default();
         trainer.stop(Stop {
             seconds: self.stop.time_limit.map(|s| s.0),
@@ -259,6 +257,17 @@ impl Recipe {
             trainer.validate_every(iterations);
         }
         Ok(trainer)
+    }
+
+    fn schedule(&self) -> Schedule {
+        match self.schedule {
+            ScheduleSection::Constant => Schedule::Constant,
+            ScheduleSection::Cosine { warm_up, last } => Schedule::Cosine { warm_up, last },
+            ScheduleSection::Plateau { factor, patience, least } => {
+                Schedule::Plateau { factor, patience, least }
+            }
+            ScheduleSection::Default => Schedule::Cosine { warm_up: super::warm_up(), last: 0.0 },
+        }
     }
 
     /// Rejects what makes no sense before any work is done: impossible numbers, unknown names,
@@ -288,6 +297,7 @@ impl Recipe {
             positive(loss.batch.map(|n| n as f64), "loss.batch")?;
             positive(loss.points.map(|n| n as f64), "loss.points")?;
         }
+        self.schedule().check().map_err(|e| self.place(e, "schedule"))?;
         positive(Some(self.optimizer.rate), "optimizer.rate")?;
         positive(self.optimizer.clip, "optimizer.clip")?;
         positive(self.optimizer.refresh_every.map(|n| n as f64), "optimizer.refresh_every")?;
@@ -320,7 +330,10 @@ impl Recipe {
         let named = Criterion::from_name(section.criterion.as_deref().unwrap_or("mse"));
         let named = named.map_err(|e| self.place(e, "loss.criterion"))?;
         match (named, section.delta) {
-            (_, None) => Ok(named),
+            (_, None) => {
+                named.check().map_err(|e| self.place(e, "loss.criterion"))?;
+                Ok(named)
+            }
             (Criterion::Huber { .. }, Some(delta)) => {
                 let criterion = Criterion::Huber { delta };
                 criterion.check().map_err(|e| self.place(e, "loss.delta"))?;
@@ -400,6 +413,9 @@ impl Recipe {
             Kind::StepMap { dt } => (50.0, dt * (1.0 / dt).round().max(1.0)),
         };
         let mut domain: BTreeMap<_, _> = section.domain.clone();
+        for (name, &range) in &domain {
+            self.check_range(range, &format!("evaluation.domain.{name}"))?;
+        }
         let mut ranges = task.ranges();
         for (variable, range) in task.inputs().iter().zip(&mut ranges) {
             // `u0` of a solution map is the state `u`.
