@@ -195,7 +195,7 @@ fn what_is_written_is_read_again() {
     // By way of a surrogate file, where SiLU is two nodes.
     let program =
         onnx::from_bytes(&onnx::to_bytes(&Surrogate::anonymous(program))).unwrap().program().clone();
-    let (tensors, hidden) = pth::state_dict(&program).unwrap();
+    let pth::StateDict { tensors, hidden } = pth::StateDict::of(&program).unwrap();
     assert_eq!(hidden, [(Activation::Silu, 6), (Activation::Tanh, 5)]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.pth");
@@ -206,9 +206,9 @@ fn what_is_written_is_read_again() {
     let mut b = ProgramBuilder::new(2).unwrap();
     let h = b.dense(BlockId::INPUT, weights(4), weights(2), Activation::Linear).unwrap();
     let y = b.binary(emucell::program::BinaryOperator::Add, h, BlockId::INPUT).unwrap();
-    let fault = pth::state_dict(&b.finish(y)).unwrap_err().to_string();
+    let fault = pth::StateDict::of(&b.finish(y)).unwrap_err().to_string();
     assert!(fault.contains("operation 2") && fault.contains("chains"), "{fault}");
     let mut b = ProgramBuilder::new(2).unwrap();
     let y = b.dense(BlockId::INPUT, weights(4), weights(2), Activation::Tanh).unwrap();
-    assert!(pth::state_dict(&b.finish(y)).unwrap_err().to_string().contains("ends in tanh"));
+    assert!(pth::StateDict::of(&b.finish(y)).unwrap_err().to_string().contains("ends in tanh"));
 }

@@ -177,7 +177,8 @@ impl Convert {
 
     fn to_state_dict(&self) -> Result<()> {
         let surrogate = onnx::load(&self.file)?;
-        let (tensors, hidden) = pth::state_dict(surrogate.program()).map_err(|e| e.in_file(&self.file))?;
+        let pth::StateDict { tensors, hidden } =
+            pth::StateDict::of(surrogate.program()).map_err(|e| e.in_file(&self.file))?;
         pth::save(&self.output, &tensors)?;
         let hidden: Vec<String> = hidden.iter().map(|(a, width)| format!("{}:{width}", a.name())).collect();
         if self.json {

@@ -184,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn weights_that_are_used_over_and_over_do_not_fill_the_memory() {
+        let n = 2048;
+        let first = tensor::floats("first", &[2, n], &vec![0.0; 2 * n]);
+        let weights = tensor::floats("w", &[n, n], &vec![0.0; n * n]);
+        let mut nodes = vec![node("MatMul", &["x", "first"], "h0", vec![])];
+        for i in 0..100 {
+            nodes.push(node("MatMul", &[&format!("h{i}"), "w"], &format!("h{}", i + 1), vec![]));
+        }
+        let fault = foreign(nodes, vec![first, weights]).unwrap_err().to_string();
+        assert!(fault.contains("over and over") && fault.contains("node 16"), "{fault}");
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         let fault = |nodes, constants| foreign(nodes, constants).unwrap_err().to_string();
         let weights = tensor::floats("a", &[3, 2], &[0.0; 6]);

@@ -11,6 +11,6 @@ mod read;
 mod tensor;
 mod write;
 
-pub use network::{Network, state_dict};
+pub use network::{Network, StateDict};
 pub use read::File;
 pub use write::{NamedTensor, save};

@@ -218,42 +218,51 @@ fn with_activations(steps: Vec<Step>, hidden: &[(Activation, usize)]) -> Result<
     Ok(all)
 }
 
-/// The state dict of a `program` that is a chain of linear layers and activations, under the names
-/// of a `torch.nn.Sequential` called `layers`, and the activation and width of each hidden layer.
-///
-/// # Errors
-/// A program that is no such chain, or ends in an activation, which no state dict can tell.
-pub fn state_dict(program: &Program) -> Result<(Vec<NamedTensor>, Vec<(Activation, usize)>)> {
-    let fault = |what: &str| {
-        Error::unsupported(what)
-            .remedy("only plain chains of linear layers and activations can be written as .pth")
-    };
-    let program = program.fused();
-    let (mut tensors, mut activations) = (Vec::new(), Vec::new());
-    let mut previous = BlockId::INPUT;
-    for (block, operation) in program.steps() {
-        let Operation::Dense { input, weights, bias, activation } = operation else {
-            return Err(fault(&format!("operation {} of the network is no linear layer", block.index())));
+/// A network as PyTorch's `load_state_dict` takes it.
+#[derive(Clone, Debug)]
+pub struct StateDict {
+    /// Weights and biases, under the names of a `torch.nn.Sequential` called `layers`.
+    pub tensors: Vec<NamedTensor>,
+    /// Activation and width of each hidden layer, which the tensors do not tell.
+    pub hidden: Vec<(Activation, usize)>,
+}
+
+impl StateDict {
+    /// The state dict of a `program` that is a chain of linear layers and activations.
+    ///
+    /// # Errors
+    /// A program that is no such chain, or ends in an activation.
+    pub fn of(program: &Program) -> Result<Self> {
+        let fault = |what: &str| {
+            Error::unsupported(what)
+                .remedy("only plain chains of linear layers and activations can be written as .pth")
         };
-        if *input != previous {
-            return Err(fault(&format!("operation {} of the network is beside the others", block.index())));
+        let program = program.fused();
+        let (mut tensors, mut hidden) = (Vec::new(), Vec::new());
+        let mut previous = BlockId::INPUT;
+        for (block, operation) in program.steps() {
+            let Operation::Dense { input, weights, bias, activation } = operation else {
+                return Err(fault(&format!("operation {} of the network is no linear layer", block.index())));
+            };
+            if *input != previous {
+                return Err(fault(&format!(
+                    "operation {} of the network is beside the others",
+                    block.index()
+                )));
+            }
+            previous = block;
+            let name = |what: &str| format!("layers.{}.{what}", 2 * hidden.len());
+            let shape = vec![bias.len(), weights.len() / bias.len()];
+            tensors.push(NamedTensor { name: name("weight"), shape, values: weights.clone() });
+            tensors.push(NamedTensor { name: name("bias"), shape: vec![bias.len()], values: bias.clone() });
+            hidden.push((*activation, bias.len()));
         }
-        previous = block;
-        let name = |what: &str| format!("layers.{}.{what}", 2 * activations.len());
-        let (n_outputs, n_inputs) = (bias.len(), weights.len() / bias.len());
-        tensors.push(NamedTensor {
-            name: name("weight"),
-            shape: vec![n_outputs, n_inputs],
-            values: weights.clone(),
-        });
-        tensors.push(NamedTensor { name: name("bias"), shape: vec![n_outputs], values: bias.clone() });
-        activations.push((*activation, n_outputs));
-    }
-    match activations.pop() {
-        Some((Activation::Linear, _)) if program.output() == previous => Ok((tensors, activations)),
-        Some((Activation::Linear, _)) | None => Err(fault("the network's output is not its last layer")),
-        Some((activation, _)) => {
-            Err(fault(&format!("the network's last layer ends in {}", activation.name())))
+        match hidden.pop() {
+            Some((Activation::Linear, _)) if program.output() == previous => Ok(Self { tensors, hidden }),
+            Some((Activation::Linear, _)) | None => Err(fault("the network's output is not its last layer")),
+            Some((activation, _)) => {
+                Err(fault(&format!("the network's last layer ends in {}", activation.name())))
+            }
         }
     }
 }
