@@ -12,7 +12,7 @@ DEMO ?= demo
 BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build cxx demo test bench install uninstall header clean
+.PHONY: help setup setup-libtorch build cxx demo test fuzz bench install uninstall header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: setup ## speed of evaluation and of the solver on this machine, beside ON
 	$(CARGO) bench --features cli
 	$(CARGO) build --release --features cli
 	.python/bin/python bench/side_by_side.py target/release/emucell
+
+fuzz: ## 10 million runs of everything that reads files, with damaged ones (RUNS=1000000 for fewer)
+	@scripts/fuzz.sh
 
 install: build ## libraries, headers, Fortran, pkg-config and CMake files below PREFIX (default /usr/local)
 	@scripts/install.sh "$(or $(PREFIX),/usr/local)"
