@@ -10,6 +10,7 @@
 
 mod cells;
 mod evaluate;
+mod float_environment;
 mod guard;
 mod last_error;
 mod session;

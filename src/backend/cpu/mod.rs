@@ -1,6 +1,8 @@
 //! The program tile by tile in the CPU's cache.
 
 mod plan;
+#[cfg(feature = "planted-faults")]
+mod planted;
 mod pool;
 mod worker;
 
@@ -11,7 +13,7 @@ use self::plan::Plan;
 use self::pool::Pool;
 use self::worker::Worker;
 use super::{Advance, Backend, Evaluation, Guard, StepColumn};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::kernels::{Kernels, TILE};
 use crate::program::Program;
 
@@ -77,7 +79,8 @@ impl CpuBackend {
             let mut worker = self.workers[thread].lock().expect("no panic while a worker is locked");
             work(&mut worker, first_cell(thread)..first_cell(thread + 1));
         });
-        finished.map_err(|_| Error::new(ErrorKind::Poisoned, "a worker thread panicked"))
+        // Where it happened must not matter to the caller: it goes on as this thread's panic.
+        finished.or_else(|payload| std::panic::resume_unwind(payload))
     }
 }
 
