@@ -5,7 +5,8 @@ export OMP_NUM_THREADS ?= 1
 CARGO ?= cargo
 # Programs link to the SONAME; no folder of the machine that built the library is named in it.
 CARGO_HOME ?= $(HOME)/.cargo
-LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C strip=symbols \
+# nodelete: dlclose() leaves the library where it is, because threads that used it still end in it.
+LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C link-arg=-Wl,-z,nodelete -C strip=symbols \
 	--remap-path-prefix=$(CURDIR)=emucell --remap-path-prefix=$(CARGO_HOME)=cargo
 # Where `make demo` puts its results.
 DEMO ?= demo

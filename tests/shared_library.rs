@@ -9,14 +9,16 @@ use std::path::Path;
 use std::process::Command;
 
 use support::c_compiler::{Client, Language, Linkage, compiler, succeed};
+use support::clients::{ClientProgram, client};
 use support::shared_library::SharedLibrary;
 
-/// Compiles the client `source` with both libraries and runs it on `surrogates`. It must end
-/// well, and neither it nor the library may print anything.
-fn run_client(source: &str, language: Language, surrogates: &[&str]) {
+/// Compiles a client with both libraries and runs it on its surrogates. It must end well, and neither
+/// it nor the library may print anything.
+fn run_client(name: &str) {
     let library = SharedLibrary::get();
+    let &ClientProgram { source, language, surrogates, .. } = client(name);
     for linkage in [Linkage::Shared, Linkage::Static] {
-        let client = Client { source, language, library: &library.folder, linkage };
+        let client = Client { source, language, library: &library.folder, linkage, flags: &[] };
         let program = client.compile(&library.work);
         let files = surrogates.iter().map(|name| library.surrogate(name));
         let output = succeed(Command::new(&program).args(files));
@@ -27,51 +29,55 @@ fn run_client(source: &str, language: Language, surrogates: &[&str]) {
 
 #[test]
 fn conformance() {
-    run_client(
-        "tests/c/conformance.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("conformance.c");
 }
 
 #[test]
 fn layouts() {
-    run_client("tests/c/layouts.c", Language::C, &["fhn_euler_coarse"]);
+    run_client("layouts.c");
 }
 
 #[test]
 fn bad_input() {
-    run_client(
-        "tests/c/bad_input.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("bad_input.c");
 }
 
 #[test]
 fn damaged_files() {
-    run_client("tests/c/damaged_files.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+    run_client("damaged_files.c");
+}
+
+#[test]
+fn changed_files() {
+    run_client("changed_files.c");
 }
 
 #[test]
 fn threads() {
-    run_client("tests/c/threads.c", Language::C, &["fhn_euler_coarse"]);
+    run_client("threads.c");
 }
 
 /// Counts through glibc's own names of malloc.
 #[cfg(target_env = "gnu")]
 #[test]
 fn allocations() {
-    run_client("tests/c/allocations.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+    run_client("allocations.c");
+}
+
+#[test]
+fn state_of_the_host() {
+    run_client("host_state.c");
+}
+
+/// A program that knows only the first released header.
+#[test]
+fn programs_of_version_0_1() {
+    run_client("client_0_1.c");
 }
 
 #[test]
 fn cpp_wrapper() {
-    run_client(
-        "tests/cpp/wrapper.cpp",
-        Language::Cpp,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("wrapper.cpp");
 }
 
 /// Each header alone, in each language that it is for.
