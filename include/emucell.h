@@ -26,9 +26,18 @@
 #include <stdint.h>
 
 #define EMUCELL_VERSION_MAJOR 0
-#define EMUCELL_VERSION_MINOR 1
+#define EMUCELL_VERSION_MINOR 2
 #define EMUCELL_VERSION_PATCH 0
-#define EMUCELL_VERSION "0.1.0"
+#define EMUCELL_VERSION "0.2.0"
+
+// Init functions learn from your program how much of a struct its header knows.
+#define emucell_cells_init(cells) emucell_cells_init_sized((cells), (uint32_t)sizeof(emucell_cells))
+#define emucell_counters_init(counters) \
+    emucell_counters_init_sized((counters), (uint32_t)sizeof(emucell_counters))
+#define emucell_evaluation_init(evaluation) \
+    emucell_evaluation_init_sized((evaluation), (uint32_t)sizeof(emucell_evaluation))
+#define emucell_session_options_init(options) \
+    emucell_session_options_init_sized((options), (uint32_t)sizeof(emucell_session_options))
 
 // Bit of a cell's status byte: an input was outside the domain.
 #define EMUCELL_CELL_OUTSIDE_DOMAIN 1
@@ -36,11 +45,64 @@
 // Bit of a cell's status byte: a result is NaN or infinite.
 #define EMUCELL_CELL_NOT_FINITE 2
 
-// Guard: inputs outside the domain are used as they are.
+// Bit of a cell's status byte: the fallback computed the cell.
+#define EMUCELL_CELL_FALLBACK 4
+
+// Log nothing; the default.
+#define EMUCELL_LOG_OFF 0
+
+// Log what made a session unusable.
+#define EMUCELL_LOG_ERROR 1
+
+// Log also what may make results wrong: the first cells outside the domain of a session whose
+// guard looks.
+#define EMUCELL_LOG_WARN 2
+
+// Log also what was loaded and made.
+#define EMUCELL_LOG_INFO 3
+
+// Log everything.
+#define EMUCELL_LOG_DEBUG 4
+
+// Guard: inputs outside the domain are used as they are, and nobody looks.
 #define EMUCELL_GUARD_IGNORE 0
 
-// Guard: inputs outside the domain are moved to its border before they are used.
+// Guard: inputs outside the domain are moved to its border before they are used; cells are
+// counted.
 #define EMUCELL_GUARD_CLAMP 1
+
+// Guard: inputs outside the domain are used as they are; cells are counted.
+#define EMUCELL_GUARD_COUNT 2
+
+// Guard: as EMUCELL_GUARD_COUNT, and calls without status bytes fail.
+#define EMUCELL_GUARD_FLAG 3
+
+// Guard: a cell outside the domain is computed by the fallback instead of the surrogate.
+#define EMUCELL_GUARD_FALLBACK 4
+
+// Backend: the fastest that takes the surrogate.
+#define EMUCELL_BACKEND_AUTO 0
+
+// Backend: emucell's own kernels.
+#define EMUCELL_BACKEND_NATIVE 1
+
+// Backend: ONNX Runtime.
+#define EMUCELL_BACKEND_ONNXRUNTIME 2
+
+// Precision: single, or less where the surrogate's own error is much larger.
+#define EMUCELL_PRECISION_AUTO 0
+
+// Precision: IEEE single.
+#define EMUCELL_PRECISION_F32 1
+
+// Precision: IEEE half, sums in single.
+#define EMUCELL_PRECISION_F16 2
+
+// Precision: bfloat16, sums in single.
+#define EMUCELL_PRECISION_BF16 3
+
+// Precision: TensorFloat-32.
+#define EMUCELL_PRECISION_TF32 4
 
 // Kind of a surrogate: (t, x0, parameters) → x(t).
 #define EMUCELL_SOLUTION_MAP 1
@@ -93,6 +155,8 @@ typedef enum emucell_status {
     EMUCELL_PANIC = 9,
     // Interrupted by the user.
     EMUCELL_INTERRUPTED = 10,
+    // A function of the caller's, called by the library, reported a failure.
+    EMUCELL_CALLBACK = 11,
 } emucell_status;
 
 // A surrogate prepared for use by one thread at a time; owns its workspace.
@@ -145,21 +209,130 @@ typedef struct emucell_cells {
     const uint32_t *index;
     // NULL, or n_cells bytes that receive bits EMUCELL_CELL_…; 0 is a good cell.
     uint8_t *status;
+    // NULL, or n_state_parts views whose variables, side by side, are the states: for states that
+    // lie in separate arrays. Then state is not given (data NULL).
+    const struct emucell_view *state_parts;
+    // Views of state_parts.
+    size_t n_state_parts;
+    // NULL, or n_parameter_parts views whose variables, side by side, are the parameters: some
+    // the same for all cells, some not. Then parameters is not given (data NULL).
+    const struct emucell_view *parameter_parts;
+    // Views of parameter_parts.
+    size_t n_parameter_parts;
 } emucell_cells;
 
-// How a session computes. Call emucell_session_options_init() before setting fields.
+// What a session did since it was made or its counters were reset. Call emucell_counters_init()
+// first.
+//
+// Cells are counted once for every application of the surrogate: a call of 3 steps for 10 cells
+// counts 30. With EMUCELL_GUARD_IGNORE cells outside the domain and cells that are not finite are
+// only counted by calls with status bytes.
+typedef struct emucell_counters {
+    // Size of this struct, set by emucell_counters_init().
+    uint32_t struct_size;
+    // 0.
+    uint32_t reserved;
+    // Calls of evaluate and step that succeeded.
+    uint64_t n_calls;
+    // Cells evaluated, and cells × steps.
+    uint64_t n_cell_steps;
+    // Of these, with an input outside the domain.
+    uint64_t n_outside_domain;
+    // Of these, with a result of the surrogate that is NaN or infinite.
+    uint64_t n_not_finite;
+    // Of these, computed by the fallback.
+    uint64_t n_fallback;
+} emucell_counters;
+
+// Cells to evaluate. Call emucell_evaluation_init() before setting fields.
+//
+// Inputs are one or more views whose variables, side by side, are the surrogate's inputs: a time
+// that is the same for all cells (cell_stride 0), states here, parameters there. So are outputs.
+typedef struct emucell_evaluation {
+    // Size of this struct, set by emucell_evaluation_init().
+    uint32_t struct_size;
+    // Must be 0.
+    uint32_t reserved;
+    // Cells to evaluate.
+    size_t n_cells;
+    // n_inputs views.
+    const struct emucell_view *inputs;
+    // Views of inputs.
+    size_t n_inputs;
+    // n_outputs views.
+    const struct emucell_view *outputs;
+    // Views of outputs.
+    size_t n_outputs;
+    // NULL, or n_cells bytes that receive bits EMUCELL_CELL_…; 0 is a good cell.
+    uint8_t *status;
+} emucell_evaluation;
+
+// Receives a message: its level (EMUCELL_LOG_…) and UTF-8 text without a line end, which lives
+// during the call. Called on the thread that called the library; must not throw or jump out.
+typedef void (*emucell_log)(void *data, uint32_t level, const char *message);
+
+// What a fallback is asked to do: compute n_cells cells of the call that is running.
+typedef struct emucell_fallback_call {
+    // Size of this struct.
+    uint32_t struct_size;
+    // 0.
+    uint32_t reserved;
+    // Cells to compute.
+    size_t n_cells;
+    // Row of each cell's state and parameters, n_cells numbers; in an evaluation its position.
+    const uint32_t *rows;
+    // Position of each cell in the call, n_cells numbers: row of its stimulus.
+    const uint32_t *positions;
+    // What emucell_step() was called with: advance the state in place by one step of dt. NULL in
+    // an evaluation.
+    const struct emucell_cells *cells;
+    // What emucell_evaluate() or emucell_evaluate_parts() was called with: fill the outputs from
+    // the inputs. NULL in a step.
+    const struct emucell_evaluation *evaluation;
+    // Length of the step; 0 in an evaluation.
+    double dt;
+} emucell_fallback_call;
+
+// Computes cells outside the domain instead of the surrogate; returns 0, or any other number if
+// it could not, and the call then fails with EMUCELL_CALLBACK.
+//
+// Called on the thread that called the session, at most once for each step or evaluation. It must
+// not use the session (EMUCELL_BUSY), throw, or jump out.
+typedef int32_t (*emucell_fallback)(void *data, const struct emucell_fallback_call *call);
+
+// How a session computes. Call emucell_session_options_init() before setting fields. What this
+// build or machine cannot do is EMUCELL_UNSUPPORTED.
 typedef struct emucell_session_options {
     // Size of this struct, set by emucell_session_options_init().
     uint32_t struct_size;
     // Threads that share the cells of a call, the caller's included; 1 by default. The session
     // starts the others and keeps them.
     uint32_t n_threads;
-    // EMUCELL_GUARD_IGNORE (default) or EMUCELL_GUARD_CLAMP.
+    // EMUCELL_GUARD_…; EMUCELL_GUARD_IGNORE by default.
     uint32_t guard;
     // Must be 0.
     uint32_t reserved;
     // Instruction set by name ("scalar", "avx2"); NULL (default) for the machine's fastest.
     const char *instruction_set;
+    // "cpu", "cuda" or "cuda:N"; NULL (default) is the CPU.
+    const char *device;
+    // EMUCELL_BACKEND_…; EMUCELL_BACKEND_AUTO by default.
+    uint32_t backend;
+    // EMUCELL_PRECISION_…; EMUCELL_PRECISION_AUTO by default. Buffers are float or double
+    // whatever it is.
+    uint32_t precision;
+    // CUDA stream (cudaStream_t) on which a GPU works; NULL on the CPU.
+    void *stream;
+    // Most cells and rows of a call; 0 if unknown. Memory that an unordered index and a fallback
+    // need for each is reserved for so many; a larger call allocates.
+    size_t capacity;
+    // With EMUCELL_GUARD_FALLBACK: who computes cells outside the domain; NULL (default) for the
+    // surrogate's own cell model and its solver, forward Euler.
+    emucell_fallback fallback;
+    // First argument of fallback.
+    void *fallback_data;
+    // Longest step of the cell model's solver, ms; 0 (default) is 0.01.
+    double fallback_dt;
 } emucell_session_options;
 
 // What a column of a surrogate's inputs or outputs is. The texts belong to the surrogate and
@@ -183,16 +356,41 @@ typedef struct emucell_variable {
 extern "C" {
 #endif // __cplusplus
 
-// Fills cells with zeros and its size.
+// Fills cells, struct_size bytes, with zeros and its size. Call the macro
+// emucell_cells_init(cells), which says the size that your header knows.
 //
 // # Safety
-// cells is NULL or may be written.
-enum emucell_status emucell_cells_init(struct emucell_cells *cells);
+// cells is NULL or leads to struct_size bytes that may be written.
+enum emucell_status emucell_cells_init_sized(struct emucell_cells *cells, uint32_t struct_size);
+
+// Fills counters, struct_size bytes, with zeros and its size. Call the macro
+// emucell_counters_init(counters), which says the size that your header knows.
+//
+// # Safety
+// counters is NULL or leads to struct_size bytes that may be written.
+enum emucell_status emucell_counters_init_sized(struct emucell_counters *counters, uint32_t struct_size);
+
+// Copies what session counted to *counters.
+//
+// Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_BUSY, EMUCELL_POISONED.
+//
+// # Safety
+// session is NULL or a live handle; counters is NULL or leads to counters that may be written.
+enum emucell_status emucell_session_counters(struct emucell_session *session,
+                                             struct emucell_counters *counters);
+
+// Begins to count anew.
+//
+// Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_BUSY, EMUCELL_POISONED.
+//
+// # Safety
+// session is NULL or a live handle.
+enum emucell_status emucell_session_reset_counters(struct emucell_session *session);
 
 // Computes outputs (n_cells × outputs) from inputs (n_cells × inputs), columns in the order of
 // emucell_surrogate_input() and emucell_surrogate_output().
 //
-// inputs and outputs are separate memory. Allocates nothing. A cell with NaN inputs gets NaN
+// inputs and outputs share no number. Allocates nothing. A cell with NaN inputs gets NaN
 // outputs and disturbs no other. One thread at a time may use a session (EMUCELL_BUSY).
 // Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_BUSY, EMUCELL_POISONED; outputs stay as they were.
 //
@@ -204,22 +402,41 @@ enum emucell_status emucell_evaluate(struct emucell_session *session,
                                      const struct emucell_view *inputs,
                                      const struct emucell_view *outputs);
 
+// Computes outputs from inputs that lie in several places, and status bytes if asked.
+//
+// Otherwise as emucell_evaluate(). Errors: also EMUCELL_CALLBACK; outputs of the other cells are
+// then written.
+//
+// # Safety
+// session is NULL or a live handle; what evaluation leads to is as large as it says, and nobody
+// else uses it meanwhile.
+enum emucell_status emucell_evaluate_parts(struct emucell_session *session,
+                                           const struct emucell_evaluation *evaluation);
+
 // Advances cells in place by n_steps steps of length dt, in the unit of the surrogate's time.
 //
 // A step map takes its own step only (emucell_surrogate_kind()), a solution map any: its time
-// column is dt. Stimulus and parameters are the same in all n_steps. Allocates nothing. A cell
-// with a NaN state stays NaN, is reported in its status byte and disturbs no other. One thread at
-// a time may use a session (EMUCELL_BUSY).
+// column is dt. Stimulus and parameters are the same in all n_steps. Allocates nothing within the
+// session's capacity. A cell with a NaN state stays NaN, is reported in its status byte and
+// disturbs no other. One thread at a time may use a session (EMUCELL_BUSY).
 // Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_WRONG_STEP, EMUCELL_BUSY, EMUCELL_POISONED; the
-// state stays as it was.
+// state stays as it was. EMUCELL_CALLBACK: cells have then made different numbers of steps.
 //
 // # Safety
-// session is NULL or a live handle; what cells leads to is as large as it says, its index has no
-// row twice, and nobody else uses it meanwhile.
+// session is NULL or a live handle; what cells leads to is as large as it says, and nobody else
+// uses it meanwhile.
 enum emucell_status emucell_step(struct emucell_session *session,
                                  const struct emucell_cells *cells,
                                  double dt,
                                  uint32_t n_steps);
+
+// Fills evaluation, struct_size bytes, with zeros and its size. Call the macro
+// emucell_evaluation_init(evaluation), which says the size that your header knows.
+//
+// # Safety
+// evaluation is NULL or leads to struct_size bytes that may be written.
+enum emucell_status emucell_evaluation_init_sized(struct emucell_evaluation *evaluation,
+                                                  uint32_t struct_size);
 
 // What went wrong in this thread's last failing call, where, and what to do about it; empty if
 // none failed yet.
@@ -227,14 +444,27 @@ enum emucell_status emucell_step(struct emucell_session *session,
 // UTF-8 text that lives until this thread's next failing call. Never NULL.
 const char *emucell_last_error_message(void);
 
-// Fills options with the defaults.
+// Sends messages of the library up to level (EMUCELL_LOG_…) to log; NULL or EMUCELL_LOG_OFF end
+// it. For the whole process, from all threads; a call in another thread may still be on its way
+// when this returns. Formatting a message allocates.
+//
+// Errors: EMUCELL_INVALID_ARGUMENT; EMUCELL_UNSUPPORTED in a program in which Rust code that is
+// linked statically has a logger of its own.
 //
 // # Safety
-// options is NULL or may be written.
-enum emucell_status emucell_session_options_init(struct emucell_session_options *options);
+// log may be called with data from any thread that calls the library.
+enum emucell_status emucell_set_log(emucell_log log, void *data, uint32_t level);
 
-// Prepares surrogate for use; options may be NULL for the defaults. Everything that evaluating
-// and stepping need is allocated here.
+// Fills options, struct_size bytes, with the defaults. Call the macro
+// emucell_session_options_init(options), which says the size that your header knows.
+//
+// # Safety
+// options is NULL or leads to struct_size bytes that may be written.
+enum emucell_status emucell_session_options_init_sized(struct emucell_session_options *options,
+                                                       uint32_t struct_size);
+
+// Prepares surrogate for use; options may be NULL for the defaults. What evaluating and stepping
+// need is allocated here, as far as options tell the capacity.
 //
 // On success *out is a handle to give to emucell_session_destroy() in the end; on failure NULL.
 // The session keeps what it needs of the surrogate. May be called from any thread.
@@ -252,6 +482,22 @@ enum emucell_status emucell_session_create(const struct emucell_surrogate *surro
 // # Safety
 // session is NULL or leads to a handle that no other thread is using.
 void emucell_session_destroy(struct emucell_session **session);
+
+// Device and instruction set that session computes with, for example "cpu avx512, threads: 1";
+// NULL for NULL. The text belongs to the session and lives as long as it.
+//
+// # Safety
+// session is NULL or a live handle.
+const char *emucell_session_name(const struct emucell_session *session);
+
+// Waits until everything that session was asked to do has been done. On the CPU it has been done
+// when evaluate or step return; on a GPU they only queue it on the stream.
+//
+// Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_BUSY, EMUCELL_POISONED.
+//
+// # Safety
+// session is NULL or a live handle.
+enum emucell_status emucell_session_synchronize(struct emucell_session *session);
 
 // Name of a status, for example "EMUCELL_IO"; "unknown status" for any other number.
 //
@@ -344,6 +590,13 @@ enum emucell_status emucell_surrogate_initial_state(const struct emucell_surroga
 // # Safety
 // surrogate is NULL or a live handle.
 const char *emucell_surrogate_provenance(const struct emucell_surrogate *surrogate);
+
+// Name of the cell model that the surrogate stands for, for example "fhn_cubic"; NULL for NULL
+// and where the file tells none. The text belongs to the surrogate and lives as long as it.
+//
+// # Safety
+// surrogate is NULL or a live handle.
+const char *emucell_surrogate_cell_model(const struct emucell_surrogate *surrogate);
 
 // Version of the library, for example "0.1.0". The text lives for ever.
 const char *emucell_version(void);

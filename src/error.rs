@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Poisoned,
     /// An operation was interrupted by the user.
     Interrupted,
+    /// A function of the caller's, called by the library, reported a failure.
+    Callback,
 }
 
 /// What went wrong, where, and what to do about it.

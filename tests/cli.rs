@@ -113,6 +113,34 @@ fn rollout_keeps_samples_of_every_cell() {
     }
 }
 
+/// The shipped step map, one cell inside its domain and one far outside.
+#[test]
+fn guards_of_a_rollout() {
+    let folder = Folder::new();
+    let map = concat!(env!("CARGO_MANIFEST_DIR"), "/models/fhn_cubic_step.onnx");
+    std::fs::write(folder.path("cells.csv"), "u,w\n0.5,0.01\n1.5,0.01\n").unwrap();
+    let (cells, y) = (folder.text("cells.csv"), folder.text("y.npy"));
+    let rollout = |guard: &str| -> serde_json::Value {
+        let input = ["rollout", map, "--state", &cells, "--steps", "1", "--output", &y];
+        serde_json::from_str(&succeeds(&[&input[..], &["--guard", guard, "--json"]].concat())).unwrap()
+    };
+    for (guard, fallback) in [("count", 0), ("clamp", 0), ("fallback", 1)] {
+        let summary = rollout(guard);
+        assert_eq!((summary["cell_steps"].as_u64(), summary["outside_domain"].as_u64()), (Some(2), Some(1)));
+        assert_eq!(summary["fallback"].as_u64(), Some(fallback));
+    }
+    // The cell model itself, ten Euler steps of 0.01 ms.
+    let samples: Array3<f32> = npy::read(Path::new(&y), emucell::format::arrays::Conversion::Exact).unwrap();
+    let (mut u, mut w) = (1.5f64, 0.01f64);
+    for _ in 0..10 {
+        let du = 10.0 * (u * (u - 0.4) * (1.0 - u) - w);
+        (u, w) = (u + 0.01 * du, w + 0.01 * (0.04 * u - 0.16 * w));
+    }
+    assert!(
+        (f64::from(samples[[1, 1, 0]]) - u).abs() < 1e-6 && (f64::from(samples[[1, 1, 1]]) - w).abs() < 1e-6
+    );
+}
+
 #[test]
 fn inspect_and_bench_are_readable_by_programs_and_people() {
     let folder = Folder::new();

@@ -6,9 +6,10 @@ fn fresh_header(root: &Path) -> Vec<u8> {
     let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
     let [major, minor, patch] =
         [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
+    let macros = config.after_includes.unwrap_or_default();
     config.after_includes = Some(format!(
         "\n#define EMUCELL_VERSION_MAJOR {major}\n#define EMUCELL_VERSION_MINOR {minor}\n\
-         #define EMUCELL_VERSION_PATCH {patch}\n#define EMUCELL_VERSION \"{major}.{minor}.{patch}\""
+         #define EMUCELL_VERSION_PATCH {patch}\n#define EMUCELL_VERSION \"{major}.{minor}.{patch}\"\n{macros}"
     ));
     // cbindgen follows the `mod` lines from there.
     let builder = cbindgen::Builder::new().with_config(config).with_src(root.join("src/capi/mod.rs"));

@@ -38,6 +38,11 @@ fn layouts() {
 }
 
 #[test]
+fn guards() {
+    run_client("guards.c");
+}
+
+#[test]
 fn bad_input() {
     run_client("bad_input.c");
 }

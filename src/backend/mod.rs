@@ -2,17 +2,25 @@
 
 pub mod cpu;
 
-use crate::error::Result;
-use crate::view::{View, ViewMut};
+use std::ops::Range;
 
-/// What to find out about each cell while it is computed, and what to do about it.
+use crate::error::Result;
+use crate::view::Column;
+
+/// What happens to a cell whose inputs are outside the domain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guard {
-    /// Inputs outside the domain are used as they are.
+    /// Its inputs are used as they are; nobody looks, unless status bytes are asked for.
     #[default]
     Ignore,
-    /// Inputs outside the domain are moved to its border before they are used.
+    /// Its inputs are moved to the domain's border before they are used; it is counted.
     Clamp,
+    /// Its inputs are used as they are; it is counted.
+    Count,
+    /// As [`Guard::Count`], and every call must bring status bytes to mark it in.
+    Flag,
+    /// It is not computed but left as it was, marked and counted; the session hands it on.
+    Fallback,
 }
 
 /// Bits of a cell's status byte.
@@ -21,51 +29,123 @@ pub mod cell_status {
     pub const OUTSIDE_DOMAIN: u8 = 1;
     /// A result is NaN or infinite.
     pub const NOT_FINITE: u8 = 2;
+    /// The fallback computed the cell.
+    pub const FALLBACK: u8 = 4;
 }
 
 /// Where a column of a step's inputs comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepColumn {
-    /// Column of the state, which each step replaces.
+#[derive(Clone, Copy, Debug)]
+pub enum StepInput {
+    /// A column of the state, which each step replaces.
     State(usize),
-    /// Column of the stimulus.
-    Stimulus(usize),
-    /// Column of the parameters.
-    Parameter(usize),
+    /// Row `i` belongs to cell `i` of the call: the stimulus.
+    ByPosition(Column),
+    /// A cell's number lies in the row of its state: parameters.
+    ByRow(Column),
     /// The length of the step.
     Time,
 }
 
-/// Independent cells to evaluate.
-#[derive(Debug)]
-pub struct Evaluation<'a> {
-    /// Cells × input columns.
-    pub inputs: View<'a>,
-    /// Cells × output columns, as many cells.
-    pub outputs: ViewMut<'a>,
-    /// One byte a cell.
-    pub status: Option<&'a mut [u8]>,
+/// One byte for each cell of a call, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusBytes(*mut u8);
+
+// SAFETY: an address; every access through it is unsafe.
+unsafe impl Send for StatusBytes {}
+// SAFETY: as above.
+unsafe impl Sync for StatusBytes {}
+
+impl StatusBytes {
+    /// The caller's bytes.
+    pub fn new(bytes: Option<&mut [u8]>) -> Self {
+        Self(bytes.map_or(std::ptr::null_mut(), <[u8]>::as_mut_ptr))
+    }
+
+    /// Whether there are any.
+    pub fn are_wanted(self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// Writes the bytes of `cells`, if there are any.
+    ///
+    /// # Safety
+    /// `cells` are cells of the call whose bytes nobody else accesses, and `flags` has as many.
+    pub unsafe fn store(self, cells: Range<usize>, flags: &[u8]) {
+        if self.are_wanted() {
+            // SAFETY: as this function's contract says.
+            unsafe { self.0.add(cells.start).copy_from_nonoverlapping(flags.as_ptr(), cells.len()) }
+        }
+    }
+
+    /// Adds the bits of `flags` to those of the call's first cells.
+    ///
+    /// # Safety
+    /// As [`store`](Self::store).
+    pub unsafe fn add(self, flags: &[u8]) {
+        if self.are_wanted() {
+            // SAFETY: as this function's contract says.
+            flags.iter().enumerate().for_each(|(i, flag)| unsafe { *self.0.add(i) |= flag });
+        }
+    }
+
+    /// Clears the bytes of the call's first `n_cells` cells.
+    ///
+    /// # Safety
+    /// As [`store`](Self::store).
+    pub unsafe fn clear(self, n_cells: usize) {
+        if self.are_wanted() {
+            // SAFETY: as this function's contract says.
+            unsafe { self.0.write_bytes(0, n_cells) }
+        }
+    }
 }
 
-/// Cells to advance in place, already checked against each other.
+/// Independent cells to evaluate, already checked.
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    /// Number of cells.
+    pub n_cells: usize,
+    /// One for each input of the program.
+    pub inputs: &'a [Column],
+    /// One for each output.
+    pub outputs: &'a [Column],
+    /// Bits of [`cell_status`].
+    pub status: StatusBytes,
+}
+
+/// Cells to advance in place, already checked.
 #[derive(Debug)]
 pub struct Advance<'a> {
     /// Number of cells to advance.
     pub n_cells: usize,
-    /// Cell `i` is row `index[i]` of state and parameters; row `i` without.
+    /// Cell `i` lies in row `index[i]` of state and parameters; in row `i` without.
     pub index: Option<&'a [u32]>,
-    /// Rows × states.
-    pub state: ViewMut<'a>,
-    /// Cells × stimulus columns.
-    pub stimulus: Option<View<'a>>,
-    /// Rows × parameters.
-    pub parameters: Option<View<'a>>,
-    /// One byte a cell.
-    pub status: Option<&'a mut [u8]>,
+    /// One for each input of the program.
+    pub inputs: &'a [StepInput],
+    /// One for each output.
+    pub state: &'a [Column],
+    /// Bits of [`cell_status`].
+    pub status: StatusBytes,
     /// Length of one step.
     pub dt: f32,
     /// Number of steps.
     pub n_steps: u32,
+}
+
+/// What was seen in a call by those who looked: see [`Guard`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Applications to inputs outside the domain.
+    pub outside_domain: u64,
+    /// Applications whose result is NaN or infinite.
+    pub not_finite: u64,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.outside_domain += other.outside_domain;
+        self.not_finite += other.not_finite;
+    }
 }
 
 /// A program prepared for one device.
@@ -75,13 +155,28 @@ pub trait Backend: Send {
 
     /// Fills the outputs.
     ///
+    /// # Safety
+    /// The job's columns lead to as many numbers as it has cells, outputs and status bytes are
+    /// written by nobody else and do not overlap with inputs.
+    ///
     /// # Errors
     /// A fault of the device or inside the backend; afterwards outputs may be partly written.
-    fn evaluate(&mut self, cells: &mut Evaluation<'_>) -> Result<()>;
+    unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally>;
 
     /// Advances the cells by their number of steps.
     ///
+    /// # Safety
+    /// As [`Backend::evaluate`]; no row comes twice.
+    ///
     /// # Errors
     /// As [`Backend::evaluate`].
-    fn step(&mut self, cells: &mut Advance<'_>) -> Result<()>;
+    unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally>;
+
+    /// Waits until everything that was asked for has been done.
+    ///
+    /// # Errors
+    /// A fault of the device in a call that had returned before.
+    fn synchronize(&mut self) -> Result<()> {
+        Ok(())
+    }
 }

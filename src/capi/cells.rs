@@ -1,16 +1,18 @@
 //! Cells to advance in place.
 
+use std::mem::offset_of;
+
 use super::guard::guarded;
 use super::status::emucell_status;
+use super::structs::{self, Sized32};
 use super::view::emucell_view;
-use super::{check_pointer, check_struct_size, required_mut};
-use crate::error::{Error, Result};
-use crate::session::{CellIndex, Cells};
 
 /// Bit of a cell's status byte: an input was outside the domain.
 pub const EMUCELL_CELL_OUTSIDE_DOMAIN: u8 = 1;
 /// Bit of a cell's status byte: a result is NaN or infinite.
 pub const EMUCELL_CELL_NOT_FINITE: u8 = 2;
+/// Bit of a cell's status byte: the fallback computed the cell.
+pub const EMUCELL_CELL_FALLBACK: u8 = 4;
 
 /// Cells to advance in place. Call emucell_cells_init() before setting fields.
 #[repr(C)]
@@ -36,78 +38,64 @@ pub struct emucell_cells {
     pub index: *const u32,
     /// NULL, or n_cells bytes that receive bits EMUCELL_CELL_…; 0 is a good cell.
     pub status: *mut u8,
+    /// NULL, or n_state_parts views whose variables, side by side, are the states: for states that
+    /// lie in separate arrays. Then state is not given (data NULL).
+    pub state_parts: *const emucell_view,
+    /// Views of state_parts.
+    pub n_state_parts: usize,
+    /// NULL, or n_parameter_parts views whose variables, side by side, are the parameters: some
+    /// the same for all cells, some not. Then parameters is not given (data NULL).
+    pub parameter_parts: *const emucell_view,
+    /// Views of parameter_parts.
+    pub n_parameter_parts: usize,
 }
 
-/// Fills cells with zeros and its size.
-///
-/// # Safety
-/// cells is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn emucell_cells_init(cells: *mut emucell_cells) -> emucell_status {
-    guarded(|| {
-        // SAFETY: as this function's contract says.
-        *unsafe { required_mut(cells, "cells")? } = emucell_cells {
-            struct_size: size_of::<emucell_cells>() as u32,
-            reserved: 0,
-            n_cells: 0,
-            n_rows: 0,
-            state: emucell_view::NONE,
-            stimulus: emucell_view::NONE,
-            parameters: emucell_view::NONE,
-            index: std::ptr::null(),
-            status: std::ptr::null_mut(),
-        };
-        Ok(())
-    })
+// SAFETY: repr(C), struct_size first, numbers and pointers only.
+unsafe impl Sized32 for emucell_cells {
+    const NAME: &'static str = "emucell_cells";
+    const FIRST_SIZE: usize = offset_of!(emucell_cells, state_parts);
 }
 
 impl emucell_cells {
-    /// # Safety
-    /// Views, index and status lead to as many elements as they say, index has no row twice, and
-    /// nobody else uses what is written during `'a`.
-    pub(super) unsafe fn checked<'a>(&self) -> Result<Cells<'a>> {
-        check_struct_size::<Self>(self.struct_size, "emucell_cells")?;
-        if self.reserved != 0 {
-            return Err(Error::invalid("a reserved field is not 0").remedy("call emucell_cells_init first"));
-        }
-        let n_rows = if self.index.is_null() { self.n_cells } else { self.n_rows };
-        if self.index.is_null() && self.n_rows != 0 && self.n_rows != self.n_cells {
-            return Err(Error::invalid(format!(
-                "{} rows for {} cells without an index",
-                self.n_rows, self.n_cells
-            )));
-        }
-        // Otherwise the length of the state would not bound the number of cells.
-        if self.state.n_variables == 0 {
-            return Err(Error::invalid("state of 0 variables"));
-        }
-        // Rows of an index are different: no more of the list is read than can be right.
-        if self.n_cells > n_rows {
-            return Err(Error::invalid(format!("an index of {} cells for {n_rows} rows", self.n_cells)));
-        }
-        let given = |view: &emucell_view| !view.data.is_null();
-        let (stimulus, parameters) = (&self.stimulus, &self.parameters);
-        // SAFETY: as this function's contract says.
-        unsafe {
-            Ok(Cells {
-                state: self.state.write(n_rows, "state")?,
-                stimulus: given(stimulus).then(|| stimulus.read(self.n_cells, "stimulus")).transpose()?,
-                parameters: given(parameters).then(|| parameters.read(n_rows, "parameters")).transpose()?,
-                index: match self.index.is_null() {
-                    true => None,
-                    false => {
-                        check_pointer(self.index, "index")?;
-                        let list = std::slice::from_raw_parts(self.index, self.n_cells);
-                        Some(CellIndex::new_distinct(list, n_rows)?)
-                    }
-                },
-                status: match self.status.is_null() {
-                    true => None,
-                    false => Some(std::slice::from_raw_parts_mut(self.status, self.n_cells)),
-                },
-            })
-        }
-    }
+    const DEFAULT: Self = Self {
+        struct_size: size_of::<emucell_cells>() as u32,
+        reserved: 0,
+        n_cells: 0,
+        n_rows: 0,
+        state: emucell_view::NONE,
+        stimulus: emucell_view::NONE,
+        parameters: emucell_view::NONE,
+        index: std::ptr::null(),
+        status: std::ptr::null_mut(),
+        state_parts: std::ptr::null(),
+        n_state_parts: 0,
+        parameter_parts: std::ptr::null(),
+        n_parameter_parts: 0,
+    };
+}
+
+/// Fills cells, struct_size bytes, with zeros and its size. Call the macro
+/// emucell_cells_init(cells), which says the size that your header knows.
+///
+/// # Safety
+/// cells is NULL or leads to struct_size bytes that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_cells_init_sized(
+    cells: *mut emucell_cells,
+    struct_size: u32,
+) -> emucell_status {
+    // SAFETY: as this function's contract says.
+    guarded(|| unsafe { structs::init(cells, struct_size, emucell_cells::DEFAULT, "cells") })
+}
+
+/// For programs compiled against version 0.1, whose struct was shorter; not in the header.
+///
+/// # Safety
+/// cells is NULL or may be written as far as version 0.1 knew it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_cells_init(cells: *mut emucell_cells) -> emucell_status {
+    // SAFETY: as this function's contract says.
+    unsafe { emucell_cells_init_sized(cells, emucell_cells::FIRST_SIZE as u32) }
 }
 
 #[cfg(test)]
@@ -119,5 +107,6 @@ mod tests {
     fn status_bits_are_those_of_the_session() {
         assert_eq!(EMUCELL_CELL_OUTSIDE_DOMAIN, cell_status::OUTSIDE_DOMAIN);
         assert_eq!(EMUCELL_CELL_NOT_FINITE, cell_status::NOT_FINITE);
+        assert_eq!(EMUCELL_CELL_FALLBACK, cell_status::FALLBACK);
     }
 }

@@ -9,20 +9,32 @@
 #![allow(non_camel_case_types)]
 
 mod cells;
+mod counters;
 mod evaluate;
+mod evaluation;
+mod fallback;
 mod float_environment;
 mod guard;
 mod last_error;
+mod log;
+mod options;
+mod overlap;
 mod session;
 mod status;
+mod structs;
 mod surrogate;
 mod variable;
 mod version;
 mod view;
 
 pub use cells::*;
+pub use counters::*;
 pub use evaluate::*;
+pub use evaluation::*;
+pub use fallback::{emucell_fallback, emucell_fallback_call};
 pub use last_error::emucell_last_error_message;
+pub use log::*;
+pub use options::*;
 pub use session::*;
 pub use status::*;
 pub use surrogate::*;
@@ -54,18 +66,6 @@ fn check_pointer<T>(pointer: *const T, name: &str) -> Result<()> {
     }
     if !pointer.is_aligned() {
         return Err(Error::invalid(format!("{name} is not aligned to {} bytes", align_of::<T>())));
-    }
-    Ok(())
-}
-
-/// Checks the `struct_size` with which every options struct begins.
-fn check_struct_size<T>(found: u32, name: &str) -> Result<()> {
-    if found as usize != size_of::<T>() {
-        return Err(Error::invalid(format!(
-            "{name} of {found} bytes where this library knows {} bytes",
-            size_of::<T>()
-        ))
-        .remedy(format!("call {name}_init first, and use header and library of the same version")));
     }
     Ok(())
 }

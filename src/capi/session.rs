@@ -1,42 +1,38 @@
 //! Sessions: a surrogate prepared for one thread of the caller.
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_char};
+use std::ffi::{CString, c_char};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::fallback::CallersFallback;
 use super::guard::guarded;
+use super::options::emucell_session_options;
 use super::status::emucell_status;
 use super::surrogate::emucell_surrogate;
-use super::{check_struct_size, required, required_mut};
+use super::{required, required_mut};
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::{Guard, Session, SessionOptions};
-
-/// Guard: inputs outside the domain are used as they are.
-pub const EMUCELL_GUARD_IGNORE: u32 = 0;
-/// Guard: inputs outside the domain are moved to its border before they are used.
-pub const EMUCELL_GUARD_CLAMP: u32 = 1;
-
-/// How a session computes. Call emucell_session_options_init() before setting fields.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct emucell_session_options {
-    /// Size of this struct, set by emucell_session_options_init().
-    pub struct_size: u32,
-    /// Threads that share the cells of a call, the caller's included; 1 by default. The session
-    /// starts the others and keeps them.
-    pub n_threads: u32,
-    /// EMUCELL_GUARD_IGNORE (default) or EMUCELL_GUARD_CLAMP.
-    pub guard: u32,
-    /// Must be 0.
-    pub reserved: u32,
-    /// Instruction set by name ("scalar", "avx2"); NULL (default) for the machine's fastest.
-    pub instruction_set: *const c_char,
-}
+use crate::session::Session;
+use crate::view::{View, ViewMut};
 
 /// A surrogate prepared for use by one thread at a time; owns its workspace.
 pub struct emucell_session {
     state: AtomicU8,
-    session: UnsafeCell<Session>,
+    inner: UnsafeCell<Inner>,
+    name: CString,
+}
+
+/// What one thread at a time has of a session.
+pub(super) struct Inner {
+    pub session: Session,
+    pub fallback: Option<Arc<CallersFallback>>,
+    pub workspace: Workspace,
+}
+
+/// Room for a call's views. Each has a variable at least, so that there are no more than variables.
+pub(super) struct Workspace {
+    pub inputs: Vec<View<'static>>,
+    pub outputs: Vec<ViewMut<'static>>,
 }
 
 const IDLE: u8 = 0;
@@ -50,7 +46,7 @@ impl emucell_session {
     /// The handle is live.
     pub(super) unsafe fn with(
         session: *mut Self,
-        body: impl FnOnce(&mut Session) -> Result<()>,
+        body: impl FnOnce(&mut Inner) -> Result<()>,
     ) -> emucell_status {
         let mut entered = false;
         let status = guarded(|| {
@@ -59,7 +55,7 @@ impl emucell_session {
             handle.enter()?;
             entered = true;
             // SAFETY: `enter` lets one thread in.
-            let result = body(unsafe { &mut *handle.session.get() });
+            let result = body(unsafe { &mut *handle.inner.get() });
             handle.state.store(IDLE, Ordering::Release);
             result
         });
@@ -83,29 +79,8 @@ impl emucell_session {
     }
 }
 
-/// Fills options with the defaults.
-///
-/// # Safety
-/// options is NULL or may be written.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn emucell_session_options_init(
-    options: *mut emucell_session_options,
-) -> emucell_status {
-    guarded(|| {
-        // SAFETY: as this function's contract says.
-        *unsafe { required_mut(options, "options")? } = emucell_session_options {
-            struct_size: size_of::<emucell_session_options>() as u32,
-            n_threads: 1,
-            guard: EMUCELL_GUARD_IGNORE,
-            reserved: 0,
-            instruction_set: std::ptr::null(),
-        };
-        Ok(())
-    })
-}
-
-/// Prepares surrogate for use; options may be NULL for the defaults. Everything that evaluating
-/// and stepping need is allocated here.
+/// Prepares surrogate for use; options may be NULL for the defaults. What evaluating and stepping
+/// need is allocated here, as far as options tell the capacity.
 ///
 /// On success *out is a handle to give to emucell_session_destroy() in the end; on failure NULL.
 /// The session keeps what it needs of the surrogate. May be called from any thread.
@@ -127,38 +102,20 @@ pub unsafe extern "C" fn emucell_session_create(
         // SAFETY: as this function's contract says.
         let surrogate = unsafe { required(surrogate, "surrogate")? };
         // SAFETY: as this function's contract says.
-        let options = match unsafe { options.as_ref() } {
-            None => SessionOptions::default(),
-            // SAFETY: the texts of options are NUL-terminated.
-            Some(options) => unsafe { session_options(options)? },
-        };
+        let (options, fallback) = unsafe { emucell_session_options::read(options)? };
         let session = Session::new(surrogate.surrogate.clone(), &options)?;
-        let handle = emucell_session { state: AtomicU8::new(IDLE), session: UnsafeCell::new(session) };
+        let workspace = Workspace {
+            inputs: Vec::with_capacity(surrogate.surrogate.inputs().len()),
+            outputs: Vec::with_capacity(surrogate.surrogate.outputs().len()),
+        };
+        let handle = emucell_session {
+            state: AtomicU8::new(IDLE),
+            name: CString::new(session.backend_name()).unwrap_or_default(),
+            inner: UnsafeCell::new(Inner { session, fallback, workspace }),
+        };
         *out = Box::into_raw(Box::new(handle));
         Ok(())
     })
-}
-
-/// # Safety
-/// `instruction_set` is NULL or a NUL-terminated text.
-unsafe fn session_options(options: &emucell_session_options) -> Result<SessionOptions> {
-    check_struct_size::<emucell_session_options>(options.struct_size, "emucell_session_options")?;
-    if options.reserved != 0 {
-        return Err(
-            Error::invalid("a reserved field is not 0").remedy("call emucell_session_options_init first")
-        );
-    }
-    let guard = match options.guard {
-        EMUCELL_GUARD_IGNORE => Guard::Ignore,
-        EMUCELL_GUARD_CLAMP => Guard::Clamp,
-        other => return Err(Error::invalid(format!("guard {other}"))),
-    };
-    let instruction_set = match options.instruction_set.is_null() {
-        true => None,
-        // SAFETY: as this function's contract says.
-        false => Some(unsafe { CStr::from_ptr(options.instruction_set) }.to_string_lossy().into_owned()),
-    };
-    Ok(SessionOptions { n_threads: options.n_threads as usize, instruction_set, guard })
 }
 
 /// Frees a session and makes *session NULL. Accepts NULL and a NULL handle.
@@ -176,4 +133,28 @@ pub unsafe extern "C" fn emucell_session_destroy(session: *mut *mut emucell_sess
         }
         Ok(())
     });
+}
+
+/// Device and instruction set that session computes with, for example "cpu avx512, threads: 1";
+/// NULL for NULL. The text belongs to the session and lives as long as it.
+///
+/// # Safety
+/// session is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_session_name(session: *const emucell_session) -> *const c_char {
+    // SAFETY: as this function's contract says.
+    unsafe { session.as_ref() }.map_or(std::ptr::null(), |handle| handle.name.as_ptr())
+}
+
+/// Waits until everything that session was asked to do has been done. On the CPU it has been done
+/// when evaluate or step return; on a GPU they only queue it on the stream.
+///
+/// Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_BUSY, EMUCELL_POISONED.
+///
+/// # Safety
+/// session is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_session_synchronize(session: *mut emucell_session) -> emucell_status {
+    // SAFETY: as this function's contract says.
+    unsafe { emucell_session::with(session, |inner| inner.session.synchronize()) }
 }

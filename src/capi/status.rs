@@ -30,12 +30,14 @@ pub enum emucell_status {
     EMUCELL_PANIC = 9,
     /// Interrupted by the user.
     EMUCELL_INTERRUPTED = 10,
+    /// A function of the caller's, called by the library, reported a failure.
+    EMUCELL_CALLBACK = 11,
 }
 
 use emucell_status::*;
 
 /// Status, name and text, in the order of the numbers.
-const TABLE: [(emucell_status, &CStr, &CStr); 11] = [
+const TABLE: [(emucell_status, &CStr, &CStr); 12] = [
     (EMUCELL_OK, c"EMUCELL_OK", c"done"),
     (EMUCELL_INVALID_ARGUMENT, c"EMUCELL_INVALID_ARGUMENT", c"an argument is not valid"),
     (EMUCELL_IO, c"EMUCELL_IO", c"a file could not be read or written"),
@@ -47,6 +49,7 @@ const TABLE: [(emucell_status, &CStr, &CStr); 11] = [
     (EMUCELL_POISONED, c"EMUCELL_POISONED", c"the session stopped at an internal fault"),
     (EMUCELL_PANIC, c"EMUCELL_PANIC", c"an internal fault"),
     (EMUCELL_INTERRUPTED, c"EMUCELL_INTERRUPTED", c"interrupted by the user"),
+    (EMUCELL_CALLBACK, c"EMUCELL_CALLBACK", c"a function of the caller's reported a failure"),
 ];
 
 impl From<ErrorKind> for emucell_status {
@@ -61,6 +64,7 @@ impl From<ErrorKind> for emucell_status {
             ErrorKind::Busy => EMUCELL_BUSY,
             ErrorKind::Poisoned => EMUCELL_POISONED,
             ErrorKind::Interrupted => EMUCELL_INTERRUPTED,
+            ErrorKind::Callback => EMUCELL_CALLBACK,
         }
     }
 }
@@ -96,6 +100,6 @@ mod tests {
             assert_eq!(*status as usize, i);
             assert_eq!(name.to_str().unwrap(), format!("{status:?}"));
         }
-        assert!(entry(-1).is_none() && entry(11).is_none());
+        assert!(entry(-1).is_none() && entry(12).is_none());
     }
 }

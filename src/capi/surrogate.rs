@@ -24,6 +24,7 @@ pub struct emucell_surrogate {
     inputs: Vec<VariableTexts>,
     outputs: Vec<VariableTexts>,
     provenance: CString,
+    cell_model: Option<CString>,
 }
 
 impl emucell_surrogate {
@@ -34,6 +35,7 @@ impl emucell_surrogate {
             outputs: surrogate.outputs().iter().map(VariableTexts::new).collect(),
             // JSON text has no NUL bytes.
             provenance: CString::new(provenance).unwrap_or_default(),
+            cell_model: surrogate.cell_model().and_then(|model| CString::new(model.name.as_str()).ok()),
             surrogate: Arc::new(surrogate),
         }
     }
@@ -246,4 +248,16 @@ pub unsafe extern "C" fn emucell_surrogate_initial_state(
 pub unsafe extern "C" fn emucell_surrogate_provenance(surrogate: *const emucell_surrogate) -> *const c_char {
     // SAFETY: as this function's contract says.
     unsafe { surrogate.as_ref() }.map_or(std::ptr::null(), |s| s.provenance.as_ptr())
+}
+
+/// Name of the cell model that the surrogate stands for, for example "fhn_cubic"; NULL for NULL
+/// and where the file tells none. The text belongs to the surrogate and lives as long as it.
+///
+/// # Safety
+/// surrogate is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_surrogate_cell_model(surrogate: *const emucell_surrogate) -> *const c_char {
+    // SAFETY: as this function's contract says.
+    let name = unsafe { surrogate.as_ref() }.and_then(|handle| handle.cell_model.as_ref());
+    name.map_or(std::ptr::null(), |name| name.as_ptr())
 }

@@ -100,6 +100,48 @@ impl emucell_view {
         unsafe { ViewMut::from_raw(self.data.cast(), element, layout) }.map_err(|e| e.at(name))
     }
 
+    /// Replaces what is in `to` by the `n_views` views at `views`.
+    ///
+    /// # Safety
+    /// `views` is NULL or leads to `n_views` views, for which the contract of [`read`](Self::read)
+    /// holds until `to` is cleared.
+    pub(super) unsafe fn read_all(
+        views: *const Self,
+        n_views: usize,
+        n_cells: usize,
+        name: &str,
+        to: &mut Vec<View<'static>>,
+    ) -> Result<()> {
+        to.clear();
+        // SAFETY: as this function's contract says.
+        for view in unsafe { all(views, n_views, to.capacity(), name)? } {
+            // SAFETY: as above.
+            to.push(unsafe { view.read(n_cells, name)? });
+        }
+        Ok(())
+    }
+
+    /// As [`read_all`](Self::read_all), for writing.
+    ///
+    /// # Safety
+    /// `views` is NULL or leads to `n_views` views, for which the contract of
+    /// [`write`](Self::write) holds until `to` is cleared.
+    pub(super) unsafe fn write_all(
+        views: *const Self,
+        n_views: usize,
+        n_cells: usize,
+        name: &str,
+        to: &mut Vec<ViewMut<'static>>,
+    ) -> Result<()> {
+        to.clear();
+        // SAFETY: as this function's contract says.
+        for view in unsafe { all(views, n_views, to.capacity(), name)? } {
+            // SAFETY: as above.
+            to.push(unsafe { view.write(n_cells, name)? });
+        }
+        Ok(())
+    }
+
     fn checked(&self, n_cells: usize, name: &str) -> Result<(ElementType, Layout)> {
         let element = match self.element_type {
             EMUCELL_F32 => ElementType::F32,
@@ -110,6 +152,10 @@ impl emucell_view {
                     .remedy("use EMUCELL_F32 or EMUCELL_F64"));
             }
         };
+        // Otherwise a view's length would not bound the number of cells.
+        if self.n_variables == 0 {
+            return Err(Error::invalid("n_variables is 0").at(name));
+        }
         let layout = Layout {
             n_cells,
             n_variables: self.n_variables as usize,
@@ -133,4 +179,25 @@ impl emucell_view {
         }
         Ok((element, layout))
     }
+}
+
+/// The `n` views at `views`, no more than `capacity`: no memory is needed for them.
+///
+/// # Safety
+/// `views` is NULL or leads to `n` views.
+unsafe fn all<'a>(
+    views: *const emucell_view,
+    n: usize,
+    capacity: usize,
+    name: &str,
+) -> Result<&'a [emucell_view]> {
+    if n == 0 {
+        return Ok(&[]);
+    }
+    check_pointer(views, name)?;
+    if n > capacity {
+        return Err(Error::invalid(format!("{n} views where the surrogate has fewer variables")).at(name));
+    }
+    // SAFETY: as this function's contract says.
+    Ok(unsafe { std::slice::from_raw_parts(views, n) })
 }

@@ -7,6 +7,7 @@ mod generate;
 mod inspect;
 pub mod report;
 mod rollout;
+mod session;
 #[cfg(feature = "train")]
 mod train;
 #[cfg(not(feature = "train"))]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, s};
 
 use super::arrays::{OutputType, read_cells, write_cells};
+use super::session::{SessionArguments, describe_outside};
 use crate::error::{Error, Result};
 use crate::format::onnx;
-use crate::session::{Cells, Session, SessionOptions};
+use crate::session::Cells;
 use crate::surrogate::{Kind, Role, Surrogate, Variable};
 use crate::view::{View, ViewMut};
 
@@ -42,9 +43,8 @@ pub struct Rollout {
     /// Element type of the output.
     #[arg(long, value_enum, default_value = "f32")]
     dtype: OutputType,
-    /// Threads that share the cells.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    threads: usize,
+    #[command(flatten)]
+    session: SessionArguments,
     /// Print a summary as JSON.
     #[arg(long)]
     json: bool,
@@ -58,8 +58,7 @@ impl Rollout {
         let n_cells = state.nrows();
         let stimulus = companion(&self.stimulus, &with_role(&surrogate, Role::Stimulus), n_cells, Some(0.0))?;
         let parameters = companion(&self.parameters, &with_role(&surrogate, Role::Parameter), n_cells, None)?;
-        let options = SessionOptions { n_threads: self.threads, ..SessionOptions::default() };
-        let mut session = Session::new(surrogate.clone(), &options)?;
+        let mut session = self.session.session(&surrogate)?;
 
         let n_samples = self.steps / self.every + 1;
         let mut samples = Array3::zeros((n_cells, n_samples as usize, state.ncols()));
@@ -69,7 +68,7 @@ impl Rollout {
             let numbers = state.as_slice_mut().expect("standard layout");
             let cells = Cells {
                 stimulus: view(&stimulus)?,
-                parameters: view(&parameters)?,
+                parameters: view(&parameters)?.map(Into::into),
                 ..Cells::new(ViewMut::array_of_structures(numbers, n_states)?)
             };
             session.step(cells, dt, self.every)?;
@@ -77,15 +76,26 @@ impl Rollout {
         }
         let not_finite = state.rows().into_iter().filter(|row| row.iter().any(|x| !x.is_finite())).count();
         write_cells(&self.output, samples.into_dyn(), surrogate.outputs(), self.dtype)?;
+        let counters = session.counters();
         if self.json {
             let summary = serde_json::json!({
-                "cells": n_cells, "samples": n_samples, "dt": dt, "not_finite": not_finite, "output": self.output,
+                "cells": n_cells,
+                "samples": n_samples,
+                "dt": dt,
+                "cell_steps": counters.cell_steps,
+                "outside_domain": counters.outside_domain,
+                "fallback": counters.fallback,
+                "not_finite": not_finite,
+                "output": self.output,
             });
             println!("{summary}");
         } else {
             println!(
-                "{n_cells} cells, {} steps of {dt}, {n_samples} samples ({not_finite} cells not finite) → {}",
+                "{n_cells} cells, {} steps of {dt}, {n_samples} samples (of {} cells × steps {}; \
+                 {not_finite} cells not finite) → {}",
                 self.steps,
+                counters.cell_steps,
+                describe_outside(counters),
                 self.output.display()
             );
         }

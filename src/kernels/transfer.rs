@@ -1,9 +1,9 @@
 //! Between the caller's buffers and a tile: strides, index lists, f32 and f64.
 
 use super::TILE;
-use crate::view::{Element, ElementType, View, ViewMut};
+use crate::view::{Column, Element, ElementType};
 
-/// Which rows of a view a tile's cells are.
+/// Which rows of a column a tile's cells are.
 #[derive(Clone, Copy, Debug)]
 pub enum Rows<'a> {
     /// `first`, `first + 1`, …
@@ -12,111 +12,123 @@ pub enum Rows<'a> {
     Listed(&'a [u32]),
 }
 
-/// Reads one `variable` of the `n_cells` cells in `rows` into a column of a tile.
+impl Rows<'_> {
+    /// The row of the tile's cell number `i`.
+    fn row(self, i: usize) -> usize {
+        match self {
+            Self::From(first) => first + i,
+            Self::Listed(list) => list[i] as usize,
+        }
+    }
+}
+
+/// Reads the `n_cells` cells in `rows` of a column into a column of a tile.
 ///
 /// # Safety
-/// `rows` are rows of the view, `variable` is one of its variables, `n_cells` ≤ [`TILE`] and, for
-/// listed rows, the length of the list.
-pub unsafe fn load_tile(
-    view: &View<'_>,
-    variable: usize,
-    rows: Rows<'_>,
-    n_cells: usize,
-    column: &mut [f32; TILE],
-) {
-    // SAFETY: passed on, with the view's own element type.
+/// `rows` may be read, `n_cells` ≤ [`TILE`] and, for listed rows, the length of the list.
+pub unsafe fn load_tile(column: &Column, rows: Rows<'_>, n_cells: usize, tile: &mut [f32; TILE]) {
+    // SAFETY: passed on, with the column's own element type.
     unsafe {
-        match view.element() {
-            ElementType::F32 => load::<f32>(view, variable, rows, n_cells, column, |x| x),
-            ElementType::F64 => load::<f64>(view, variable, rows, n_cells, column, |x| x as f32),
+        match column.element {
+            ElementType::F32 => load::<f32>(column, rows, n_cells, tile, |x| x),
+            ElementType::F64 => load::<f64>(column, rows, n_cells, tile, |x| x as f32),
         }
     }
 }
 
 /// # Safety
-/// See [`load_tile`]; `T` is the view's element type.
+/// See [`load_tile`]; `T` is the column's element type.
 #[inline(always)]
 unsafe fn load<T: Element>(
-    view: &View<'_>,
-    variable: usize,
+    column: &Column,
     rows: Rows<'_>,
     n_cells: usize,
-    column: &mut [f32; TILE],
+    tile: &mut [f32; TILE],
     convert: impl Fn(T) -> f32,
 ) {
-    let layout = view.layout();
-    // SAFETY: rows and variable are inside the layout, whose elements the view vouches for.
+    let start = column.pointer.cast::<T>();
+    // SAFETY: the caller vouches for the rows.
     unsafe {
-        let start = view.pointer().cast::<T>().add(variable * layout.variable_stride);
         match rows {
-            Rows::From(first) if layout.cell_stride == 1 => {
-                for (i, x) in column[..n_cells].iter_mut().enumerate() {
+            Rows::From(first) if column.stride == 1 => {
+                for (i, x) in tile[..n_cells].iter_mut().enumerate() {
                     *x = convert(*start.add(first + i));
                 }
             }
             Rows::From(first) => {
-                for (i, x) in column[..n_cells].iter_mut().enumerate() {
-                    *x = convert(*start.add((first + i) * layout.cell_stride));
+                for (i, x) in tile[..n_cells].iter_mut().enumerate() {
+                    *x = convert(*start.add((first + i) * column.stride));
                 }
             }
             Rows::Listed(list) => {
-                for (x, &row) in column.iter_mut().zip(&list[..n_cells]) {
-                    *x = convert(*start.add(row as usize * layout.cell_stride));
+                for (x, &row) in tile.iter_mut().zip(&list[..n_cells]) {
+                    *x = convert(*start.add(row as usize * column.stride));
                 }
             }
         }
     }
 }
 
-/// Writes a column of a tile to one `variable` of the `n_cells` cells in `rows`.
+/// Writes a column of a tile to the `n_cells` cells in `rows` of a column.
 ///
 /// # Safety
-/// As [`load_tile`]; nobody else accesses those cells meanwhile.
-pub unsafe fn store_tile(
-    view: &mut ViewMut<'_>,
-    variable: usize,
+/// As [`load_tile`], and the rows may be written; nobody else accesses them meanwhile.
+pub unsafe fn store_tile(column: &Column, rows: Rows<'_>, n_cells: usize, tile: &[f32; TILE]) {
+    // SAFETY: passed on, with the column's own element type.
+    unsafe {
+        match column.element {
+            ElementType::F32 => store::<f32>(column, rows, n_cells, tile, |x| x),
+            ElementType::F64 => store::<f64>(column, rows, n_cells, tile, f64::from),
+        }
+    }
+}
+
+/// [`store_tile`] for those cells that `wanted` says.
+///
+/// # Safety
+/// As [`store_tile`].
+pub unsafe fn store_wanted(
+    column: &Column,
     rows: Rows<'_>,
     n_cells: usize,
-    column: &[f32; TILE],
+    tile: &[f32; TILE],
+    wanted: impl Fn(usize) -> bool,
 ) {
-    // SAFETY: passed on, with the view's own element type.
-    unsafe {
-        match view.element() {
-            ElementType::F32 => store::<f32>(view, variable, rows, n_cells, column, |x| x),
-            ElementType::F64 => store::<f64>(view, variable, rows, n_cells, column, f64::from),
+    for (i, &x) in tile[..n_cells].iter().enumerate() {
+        if wanted(i) {
+            // SAFETY: as this function's contract says.
+            unsafe { column.set(rows.row(i), f64::from(x)) }
         }
     }
 }
 
 /// # Safety
-/// See [`store_tile`]; `T` is the view's element type.
+/// See [`store_tile`]; `T` is the column's element type.
 #[inline(always)]
 unsafe fn store<T: Element>(
-    view: &mut ViewMut<'_>,
-    variable: usize,
+    column: &Column,
     rows: Rows<'_>,
     n_cells: usize,
-    column: &[f32; TILE],
+    tile: &[f32; TILE],
     convert: impl Fn(f32) -> T,
 ) {
-    let layout = view.layout();
-    // SAFETY: rows and variable are inside the layout, whose elements the view vouches for.
+    let start = column.pointer.cast::<T>();
+    // SAFETY: the caller vouches for the rows.
     unsafe {
-        let start = view.pointer().cast::<T>().add(variable * layout.variable_stride);
         match rows {
-            Rows::From(first) if layout.cell_stride == 1 => {
-                for (i, &x) in column[..n_cells].iter().enumerate() {
+            Rows::From(first) if column.stride == 1 => {
+                for (i, &x) in tile[..n_cells].iter().enumerate() {
                     *start.add(first + i) = convert(x);
                 }
             }
             Rows::From(first) => {
-                for (i, &x) in column[..n_cells].iter().enumerate() {
-                    *start.add((first + i) * layout.cell_stride) = convert(x);
+                for (i, &x) in tile[..n_cells].iter().enumerate() {
+                    *start.add((first + i) * column.stride) = convert(x);
                 }
             }
             Rows::Listed(list) => {
-                for (&x, &row) in column.iter().zip(&list[..n_cells]) {
-                    *start.add(row as usize * layout.cell_stride) = convert(x);
+                for (&x, &row) in tile.iter().zip(&list[..n_cells]) {
+                    *start.add(row as usize * column.stride) = convert(x);
                 }
             }
         }

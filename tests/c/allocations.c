@@ -15,10 +15,14 @@ static void check_session(const char *step_map, const char *solution_map, uint32
     CHECK_OK(emucell_session_options_init(&options));
     options.n_threads = n_threads;
     options.guard = guard;
+    options.capacity = N;
     const long before_loading = n_allocations();
     CHECK_OK(emucell_surrogate_load(step_map, &stepped));
     CHECK_OK(emucell_surrogate_load(solution_map, &evaluated));
     CHECK_OK(emucell_session_create(stepped, &options, &step_session));
+    // Only the first one has a cell model to fall back to.
+    if (guard == EMUCELL_GUARD_FALLBACK)
+        options.guard = EMUCELL_GUARD_COUNT;
     CHECK_OK(emucell_session_create(evaluated, &options, &evaluate_session));
     // Otherwise nothing was counted at all.
     CHECK(n_allocations() > before_loading + 10);
@@ -40,13 +44,22 @@ static void check_session(const char *step_map, const char *solution_map, uint32
     cells.stimulus = emucell_view_of_structures(stimulus, EMUCELL_F64, N, 1);
     cells.index = index;
     cells.status = status;
-    emucell_view in = emucell_view_of_structures(inputs, EMUCELL_F64, N, 3);
-    emucell_view out = emucell_view_of_structures(outputs, EMUCELL_F64, N, 2);
+    const emucell_view in = emucell_view_of_structures(inputs, EMUCELL_F64, N, 3);
+    const emucell_view out = emucell_view_of_structures(outputs, EMUCELL_F64, N, 2);
+    emucell_evaluation evaluation;
+    CHECK_OK(emucell_evaluation_init(&evaluation));
+    evaluation.n_cells = N;
+    evaluation.inputs = &in;
+    evaluation.outputs = &out;
+    evaluation.n_inputs = evaluation.n_outputs = 1;
+    evaluation.status = status;
 
     const long before = n_allocations();
     for (int call = 0; call < N_CALLS; call++) {
         CHECK_OK(emucell_step(step_session, &cells, 0.1, 2));
-        CHECK_OK(emucell_evaluate(evaluate_session, N, &in, &out));
+        CHECK_OK(emucell_evaluate_parts(evaluate_session, &evaluation));
+        if (guard != EMUCELL_GUARD_FLAG)
+            CHECK_OK(emucell_evaluate(evaluate_session, N, &in, &out));
     }
     CHECK_CLOSE(n_allocations() - before, 0, 0);
     emucell_session_destroy(&step_session);
@@ -59,7 +72,8 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
-    const uint32_t guards[] = {EMUCELL_GUARD_IGNORE, EMUCELL_GUARD_CLAMP};
+    const uint32_t guards[] = {EMUCELL_GUARD_IGNORE, EMUCELL_GUARD_CLAMP, EMUCELL_GUARD_COUNT, EMUCELL_GUARD_FLAG,
+                               EMUCELL_GUARD_FALLBACK};
     for (uint32_t n_threads = 1; n_threads <= 2; n_threads++)
         for (size_t i = 0; i < N_ELEMENTS(guards); i++)
             check_session(argv[1], argv[2], n_threads, guards[i]);

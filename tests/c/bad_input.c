@@ -115,10 +115,10 @@ static void session_fails(void)
         CHECK(session == NULL);                                                            \
     } while (0)
 
-    CHECK_OPTION_FAILS(struct_size = 0, EMUCELL_INVALID_ARGUMENT, "emucell_session_options of 0 bytes");
-    CHECK_OPTION_FAILS(struct_size = sizeof options + 8, EMUCELL_INVALID_ARGUMENT, "same version");
+    CHECK_OPTION_FAILS(struct_size = 0, EMUCELL_INVALID_ARGUMENT, "struct_size of 0 bytes");
+    CHECK_OPTION_FAILS(struct_size = 20, EMUCELL_INVALID_ARGUMENT, "emucell_session_options_init");
     CHECK_OPTION_FAILS(reserved = 1, EMUCELL_INVALID_ARGUMENT, "reserved");
-    CHECK_OPTION_FAILS(guard = 2, EMUCELL_INVALID_ARGUMENT, "guard 2");
+    CHECK_OPTION_FAILS(guard = 5, EMUCELL_INVALID_ARGUMENT, "guard 5");
     CHECK_OPTION_FAILS(n_threads = 0, EMUCELL_INVALID_ARGUMENT, "0 threads");
     CHECK_OPTION_FAILS(n_threads = UINT32_MAX, EMUCELL_INVALID_ARGUMENT, "threads");
     CHECK_OPTION_FAILS(instruction_set = "abacus", EMUCELL_UNSUPPORTED, "abacus");
@@ -155,8 +155,8 @@ static void step_fails(void)
         CHECK_STEP_FAILS(coarse_session, cells, 0.1, expected, text);      \
     } while (0)
 
-    CHECK_CELLS_FAIL(struct_size = 0, EMUCELL_INVALID_ARGUMENT, "emucell_cells of 0 bytes");
-    CHECK_CELLS_FAIL(struct_size += 8, EMUCELL_INVALID_ARGUMENT, "emucell_cells_init");
+    CHECK_CELLS_FAIL(struct_size = 0, EMUCELL_INVALID_ARGUMENT, "struct_size of 0 bytes");
+    CHECK_CELLS_FAIL(struct_size = 20, EMUCELL_INVALID_ARGUMENT, "emucell_cells_init");
     CHECK_CELLS_FAIL(reserved = 1, EMUCELL_INVALID_ARGUMENT, "reserved");
     CHECK_CELLS_FAIL(n_rows = N + 1, EMUCELL_INVALID_ARGUMENT, "without an index");
     CHECK_CELLS_FAIL(n_cells = N + 1, EMUCELL_INVALID_ARGUMENT, "in state");
@@ -167,8 +167,8 @@ static void step_fails(void)
     CHECK_CELLS_FAIL(state.element_type = 0, EMUCELL_INVALID_ARGUMENT, "EMUCELL_F32 or EMUCELL_F64");
     CHECK_CELLS_FAIL(state.element_type = 3, EMUCELL_INVALID_ARGUMENT, "in state");
     CHECK_CELLS_FAIL(state.n_variables = 1, EMUCELL_INVALID_ARGUMENT, "state of 1 variables");
-    CHECK_CELLS_FAIL(state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "state of 0 variables");
-    CHECK_CELLS_FAIL(n_cells = SIZE_MAX; cells.state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "0 variables");
+    CHECK_CELLS_FAIL(state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "n_variables is 0, in state");
+    CHECK_CELLS_FAIL(n_cells = SIZE_MAX; cells.state.n_variables = 0, EMUCELL_INVALID_ARGUMENT, "n_variables is 0");
     CHECK_CELLS_FAIL(state.cell_stride = 0, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
     CHECK_CELLS_FAIL(state.cell_stride = 1, EMUCELL_INVALID_ARGUMENT, "two elements in one place");
     CHECK_CELLS_FAIL(state.variable_stride = 0, EMUCELL_INVALID_ARGUMENT, "two elements in one place");

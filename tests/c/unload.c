@@ -19,8 +19,8 @@ static const char *library_path, *surrogate_path;
 
 typedef struct library {
     void *handle;
-    emucell_status (*options_init)(emucell_session_options *);
-    emucell_status (*cells_init)(emucell_cells *);
+    emucell_status (*options_init)(emucell_session_options *, uint32_t);
+    emucell_status (*cells_init)(emucell_cells *, uint32_t);
     emucell_status (*load)(const char *, emucell_surrogate **);
     emucell_status (*create)(const emucell_surrogate *, const emucell_session_options *, emucell_session **);
     emucell_status (*step)(emucell_session *, const emucell_cells *, double, uint32_t);
@@ -45,8 +45,8 @@ static library open_library(void)
         fprintf(stderr, "%s\n", dlerror());
         exit(1);
     }
-    find(l.handle, "emucell_session_options_init", &l.options_init);
-    find(l.handle, "emucell_cells_init", &l.cells_init);
+    find(l.handle, "emucell_session_options_init_sized", &l.options_init);
+    find(l.handle, "emucell_cells_init_sized", &l.cells_init);
     find(l.handle, "emucell_surrogate_load", &l.load);
     find(l.handle, "emucell_session_create", &l.create);
     find(l.handle, "emucell_step", &l.step);
@@ -64,7 +64,8 @@ static size_t work(const library *l)
     emucell_session_options options;
     emucell_cells cells;
     float state[2 * N_CELLS] = {0}, stimulus = 0.1f;
-    size_t wrong = l->options_init(&options) != EMUCELL_OK || l->cells_init(&cells) != EMUCELL_OK;
+    size_t wrong = l->options_init(&options, sizeof options) != EMUCELL_OK;
+    wrong += l->cells_init(&cells, sizeof cells) != EMUCELL_OK;
     options.n_threads = 2;
     wrong += l->load(surrogate_path, &surrogate) != EMUCELL_OK;
     wrong += l->create(surrogate, &options, &session) != EMUCELL_OK;

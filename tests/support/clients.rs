@@ -23,6 +23,7 @@ const THREE: &[&str] = &["fhn_euler_coarse", "fhn_euler_threshold", "formula_net
 pub const CLIENTS: &[ClientProgram] = &[
     ClientProgram { source: "tests/c/conformance.c", surrogates: THREE, ..C },
     ClientProgram { source: "tests/c/layouts.c", surrogates: &["fhn_euler_coarse"], ..C },
+    ClientProgram { source: "tests/c/guards.c", surrogates: THREE, ..C },
     ClientProgram { source: "tests/c/bad_input.c", surrogates: THREE, ..C },
     ClientProgram {
         source: "tests/c/damaged_files.c",

@@ -7,12 +7,12 @@ mod pool;
 mod worker;
 
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use self::plan::Plan;
 use self::pool::Pool;
 use self::worker::Worker;
-use super::{Advance, Backend, Evaluation, Guard, StepColumn};
+use super::{Advance, Backend, Evaluation, Guard, Tally};
 use crate::error::{Error, Result};
 use crate::kernels::{Kernels, TILE};
 use crate::program::Program;
@@ -31,8 +31,6 @@ pub struct CpuOptions {
     pub guard: Guard,
     /// Range of each input column; infinite where unknown.
     pub domain: Vec<[f32; 2]>,
-    /// Where each input column of a step comes from.
-    pub step_columns: Vec<StepColumn>,
 }
 
 /// See [`Backend`]; all memory is allocated here and none later.
@@ -41,7 +39,6 @@ pub struct CpuBackend {
     plan: Plan,
     guard: Guard,
     domain: Vec<[f32; 2]>,
-    step_columns: Vec<StepColumn>,
     workers: Vec<Mutex<Worker>>,
     pool: Pool,
 }
@@ -64,24 +61,33 @@ impl CpuBackend {
             plan,
             guard: options.guard,
             domain: options.domain,
-            step_columns: options.step_columns,
             workers,
             pool: Pool::new(options.n_threads - 1)?,
         })
     }
 
-    /// Calls `work` for each thread's worker with its share of `n_cells`, in whole tiles.
-    fn share(&self, n_cells: usize, work: impl Fn(&mut Worker, Range<usize>) + Sync) -> Result<()> {
+    /// Calls `work` for each tile of `n_cells` cells, with the worker of the thread that has it.
+    fn share(&self, n_cells: usize, work: impl Fn(&mut Worker, Range<usize>) + Sync) -> Result<Tally> {
         let tiles = n_cells.div_ceil(TILE);
         let n_threads = self.workers.len().min(tiles.max(1));
         let first_cell = |thread: usize| (tiles * thread / n_threads * TILE).min(n_cells);
         let finished = self.pool.run(n_threads, &|thread| {
-            let mut worker = self.workers[thread].lock().expect("no panic while a worker is locked");
-            work(&mut worker, first_cell(thread)..first_cell(thread + 1));
+            let mut worker = lock(&self.workers[thread]);
+            let end = first_cell(thread + 1);
+            for first in (first_cell(thread)..end).step_by(TILE) {
+                work(&mut worker, first..end.min(first + TILE));
+            }
         });
         // Where it happened must not matter to the caller: it goes on as this thread's panic.
-        finished.or_else(|payload| std::panic::resume_unwind(payload))
+        finished.unwrap_or_else(|payload| std::panic::resume_unwind(payload));
+        let mut tally = Tally::default();
+        self.workers[..n_threads].iter().for_each(|worker| tally += lock(worker).take_tally());
+        Ok(tally)
     }
+}
+
+fn lock(worker: &Mutex<Worker>) -> MutexGuard<'_, Worker> {
+    worker.lock().expect("a backend is not used again after a panic")
 }
 
 impl Backend for CpuBackend {
@@ -89,27 +95,15 @@ impl Backend for CpuBackend {
         &self.name
     }
 
-    fn evaluate(&mut self, cells: &mut Evaluation<'_>) -> Result<()> {
-        let n_cells = cells.outputs.layout().n_cells;
-        let job = worker::SharedEvaluation::new(cells);
+    unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
         let check = worker::Check { guard: self.guard, domain: &self.domain };
-        self.share(n_cells, |worker, range| {
-            for first in range.clone().step_by(TILE) {
-                // SAFETY: every tile of cells belongs to one thread.
-                unsafe { worker.evaluate(&self.plan, &check, &job, first..range.end.min(first + TILE)) }
-            }
-        })
+        // SAFETY: every tile of cells belongs to one thread; the caller vouches for the job.
+        self.share(job.n_cells, |worker, cells| unsafe { worker.evaluate(&self.plan, &check, job, cells) })
     }
 
-    fn step(&mut self, cells: &mut Advance<'_>) -> Result<()> {
-        let n_cells = cells.n_cells;
-        let job = worker::SharedAdvance::new(cells, &self.step_columns);
+    unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally> {
         let check = worker::Check { guard: self.guard, domain: &self.domain };
-        self.share(n_cells, |worker, range| {
-            for first in range.clone().step_by(TILE) {
-                // SAFETY: every tile of cells belongs to one thread.
-                unsafe { worker.step(&self.plan, &check, &job, first..range.end.min(first + TILE)) }
-            }
-        })
+        // SAFETY: as above.
+        self.share(job.n_cells, |worker, cells| unsafe { worker.step(&self.plan, &check, job, cells) })
     }
 }

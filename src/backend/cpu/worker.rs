@@ -3,14 +3,17 @@
 use std::ops::Range;
 
 use super::plan::Plan;
-use crate::backend::{Advance, Evaluation, Guard, StepColumn, cell_status};
-use crate::kernels::{Rows, TILE, TileColumn, load_tile, store_tile};
-use crate::view::{View, ViewMut};
+use crate::backend::{Advance, Evaluation, Guard, StatusBytes, StepInput, Tally, cell_status};
+use crate::kernels::{Rows, TILE, TileColumn, load_tile, store_tile, store_wanted};
+use crate::view::Column;
 
 /// A thread's memory for one tile.
 #[derive(Debug)]
 pub struct Worker {
     arena: Vec<TileColumn>,
+    /// Status bits of the tile's cells in the last run.
+    flags: [u8; TILE],
+    tally: Tally,
 }
 
 /// The domain and what happens outside.
@@ -20,111 +23,44 @@ pub struct Check<'a> {
     pub domain: &'a [[f32; 2]],
 }
 
-/// An [`Evaluation`] whose cells several threads work on.
-pub struct SharedEvaluation<'a> {
-    inputs: View<'a>,
-    outputs: ViewMut<'a>,
-    status: StatusBytes,
-}
-
-/// An [`Advance`] whose cells several threads work on.
-pub struct SharedAdvance<'a> {
-    index: Option<&'a [u32]>,
-    columns: &'a [StepColumn],
-    state: ViewMut<'a>,
-    stimulus: Option<View<'a>>,
-    parameters: Option<View<'a>>,
-    status: StatusBytes,
-    dt: f32,
-    n_steps: u32,
-}
-
-// SAFETY: threads only touch the cells of their own tiles (the contract of `Worker::evaluate` and
-// `Worker::step`), through pointers that were borrowed uniquely.
-unsafe impl Sync for SharedEvaluation<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for SharedAdvance<'_> {}
-
-/// The caller's status bytes, or null.
-#[derive(Clone, Copy)]
-struct StatusBytes(*mut u8);
-
-impl StatusBytes {
-    fn new(bytes: &mut Option<&mut [u8]>) -> Self {
-        Self(bytes.as_mut().map_or(std::ptr::null_mut(), |b| b.as_mut_ptr()))
-    }
-
-    /// `flags`, if the caller asked for status bytes.
-    fn wanted(self, flags: &mut [u8; TILE]) -> Option<&mut [u8; TILE]> {
-        (!self.0.is_null()).then_some(flags)
-    }
-
-    /// # Safety
-    /// `cells` are inside the caller's bytes and belong to this thread.
-    unsafe fn store(self, cells: Range<usize>, flags: &[u8; TILE]) {
-        if !self.0.is_null() {
-            // SAFETY: the caller vouches for the range.
-            unsafe { self.0.add(cells.start).copy_from_nonoverlapping(flags.as_ptr(), cells.len()) }
-        }
-    }
-}
-
-impl<'a> SharedEvaluation<'a> {
-    pub fn new(cells: &'a mut Evaluation<'_>) -> Self {
-        Self {
-            inputs: cells.inputs,
-            outputs: cells.outputs.reborrow(),
-            status: StatusBytes::new(&mut cells.status),
-        }
-    }
-}
-
-impl<'a> SharedAdvance<'a> {
-    pub fn new(cells: &'a mut Advance<'_>, columns: &'a [StepColumn]) -> Self {
-        Self {
-            index: cells.index,
-            columns,
-            state: cells.state.reborrow(),
-            stimulus: cells.stimulus,
-            parameters: cells.parameters,
-            status: StatusBytes::new(&mut cells.status),
-            dt: cells.dt,
-            n_steps: cells.n_steps,
-        }
+impl Check<'_> {
+    /// Whether somebody wants to know about the cells.
+    fn looks(&self, status: StatusBytes) -> bool {
+        self.guard != Guard::Ignore || status.are_wanted()
     }
 }
 
 impl Worker {
     pub fn new(plan: &Plan) -> Self {
-        Self { arena: plan.new_arena() }
+        Self { arena: plan.new_arena(), flags: [0; TILE], tally: Tally::default() }
+    }
+
+    /// What this worker has seen since it was last asked.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
     }
 
     /// Evaluates the tile of `cells`.
     ///
     /// # Safety
-    /// `cells` are inside the views and no other thread touches them; views have the plan's
+    /// `cells` are cells of the job and no other thread touches them; the job has the plan's
     /// columns.
     pub unsafe fn evaluate(
         &mut self,
         plan: &Plan,
         check: &Check<'_>,
-        job: &SharedEvaluation<'_>,
+        job: &Evaluation<'_>,
         cells: Range<usize>,
     ) {
         let rows = Rows::From(cells.start);
         // SAFETY: passed on.
         unsafe {
-            for column in 0..plan.n_inputs {
-                let values = &mut self.arena[plan.input + column].0;
-                load_tile(&job.inputs, column, rows, cells.len(), values);
+            for (column, tile) in job.inputs.iter().zip(&mut self.arena[plan.input..]) {
+                load_tile(column, rows, cells.len(), &mut tile.0);
             }
-            let mut flags = [0; TILE];
-            self.run(plan, check, cells.len(), job.status.wanted(&mut flags));
-            let mut outputs = job.outputs.alias();
-            for column in 0..plan.n_outputs {
-                store_tile(&mut outputs, column, rows, cells.len(), &self.arena[plan.output + column].0);
-            }
-            job.status.store(cells, &flags);
+            self.run(plan, check, cells.len(), check.looks(job.status));
+            self.store(plan, check, job.outputs, rows, cells.len());
+            job.status.store(cells, &self.flags);
         }
     }
 
@@ -132,83 +68,100 @@ impl Worker {
     ///
     /// # Safety
     /// As [`Worker::evaluate`].
-    pub unsafe fn step(
-        &mut self,
-        plan: &Plan,
-        check: &Check<'_>,
-        job: &SharedAdvance<'_>,
-        cells: Range<usize>,
-    ) {
+    pub unsafe fn step(&mut self, plan: &Plan, check: &Check<'_>, job: &Advance<'_>, cells: Range<usize>) {
         let n_cells = cells.len();
         let by_position = Rows::From(cells.start);
-        let by_index = job.index.map_or(by_position, |list| Rows::Listed(&list[cells.clone()]));
-        let mut state = job.state.alias();
-        // SAFETY: passed on; the session checked that stimulus and parameters are there where
-        // columns ask for them.
+        let by_row = job.index.map_or(by_position, |list| Rows::Listed(&list[cells.clone()]));
+        // SAFETY: passed on.
         unsafe {
-            for (column, source) in job.columns.iter().enumerate() {
-                let values = &mut self.arena[plan.input + column].0;
-                match (*source, &job.stimulus, &job.parameters) {
-                    (StepColumn::State(j), _, _) => load_tile(&state.as_view(), j, by_index, n_cells, values),
-                    (StepColumn::Stimulus(j), Some(view), _) => {
-                        load_tile(view, j, by_position, n_cells, values)
-                    }
-                    (StepColumn::Parameter(j), _, Some(view)) => {
-                        load_tile(view, j, by_index, n_cells, values)
-                    }
-                    (StepColumn::Time, _, _) => *values = [job.dt; TILE],
-                    _ => *values = [0.0; TILE],
+            for (input, tile) in job.inputs.iter().zip(&mut self.arena[plan.input..]) {
+                match input {
+                    StepInput::State(j) => load_tile(&job.state[*j], by_row, n_cells, &mut tile.0),
+                    StepInput::ByPosition(column) => load_tile(column, by_position, n_cells, &mut tile.0),
+                    StepInput::ByRow(column) => load_tile(column, by_row, n_cells, &mut tile.0),
+                    StepInput::Time => tile.0 = [job.dt; TILE],
                 }
             }
+            let looks = check.looks(job.status);
             let mut flags = [0; TILE];
             for step in 0..job.n_steps {
                 if step > 0 {
-                    self.feed_back(plan, job.columns);
+                    self.feed_back(plan, job.inputs);
                 }
-                self.run(plan, check, n_cells, job.status.wanted(&mut flags));
+                self.run(plan, check, n_cells, looks);
+                if looks {
+                    flags.iter_mut().zip(&self.flags).for_each(|(all, now)| *all |= now);
+                }
             }
             if job.n_steps > 0 {
-                for column in 0..plan.n_outputs {
-                    store_tile(&mut state, column, by_index, n_cells, &self.arena[plan.output + column].0);
-                }
+                self.store(plan, check, job.state, by_row, n_cells);
             }
             job.status.store(cells, &flags);
         }
     }
 
     /// Makes the last step's results the next step's state.
-    fn feed_back(&mut self, plan: &Plan, columns: &[StepColumn]) {
-        for (column, source) in columns.iter().enumerate() {
-            if let StepColumn::State(j) = source {
+    fn feed_back(&mut self, plan: &Plan, inputs: &[StepInput]) {
+        for (column, input) in inputs.iter().enumerate() {
+            if let StepInput::State(j) = input {
                 self.arena[plan.input + column] = self.arena[plan.output + j];
             }
         }
     }
 
-    /// Runs the program on the tile; adds to the cells' flags if somebody wants them.
-    fn run(&mut self, plan: &Plan, check: &Check<'_>, n_cells: usize, mut flags: Option<&mut [u8; TILE]>) {
+    /// Runs the program on the tile; if somebody `looks`, also finds out about the cells.
+    fn run(&mut self, plan: &Plan, check: &Check<'_>, n_cells: usize, looks: bool) {
+        let flags = &mut self.flags;
         let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
         #[cfg(feature = "planted-faults")]
         super::planted::fault_if_asked(inputs, n_cells);
-        for (TileColumn(values), &[low, high]) in inputs.iter_mut().zip(check.domain) {
-            mark(&mut flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
-            if check.guard == Guard::Clamp {
-                // `clamp` keeps NaN.
-                values.iter_mut().for_each(|x| *x = x.clamp(low, high));
+        if looks {
+            *flags = [0; TILE];
+            for (TileColumn(values), &[low, high]) in inputs.iter_mut().zip(check.domain) {
+                mark(flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
+                if check.guard == Guard::Clamp {
+                    // `clamp` keeps NaN.
+                    values.iter_mut().for_each(|x| *x = x.clamp(low, high));
+                }
             }
         }
         plan.run(&mut self.arena, n_cells);
-        for TileColumn(values) in &self.arena[plan.output..plan.output + plan.n_outputs] {
-            mark(&mut flags, values, cell_status::NOT_FINITE, f32::is_finite);
+        if looks {
+            for TileColumn(values) in &self.arena[plan.output..plan.output + plan.n_outputs] {
+                mark(flags, values, cell_status::NOT_FINITE, f32::is_finite);
+            }
+            let cells = &flags[..n_cells];
+            self.tally.outside_domain += count(cells, cell_status::OUTSIDE_DOMAIN);
+            self.tally.not_finite += count(cells, cell_status::NOT_FINITE);
+        }
+    }
+
+    /// Writes the results, but not those of cells that the fallback is to compute.
+    ///
+    /// # Safety
+    /// As [`store_tile`].
+    unsafe fn store(&self, plan: &Plan, check: &Check<'_>, to: &[Column], rows: Rows<'_>, n_cells: usize) {
+        let is_inside = |i: usize| self.flags[i] & cell_status::OUTSIDE_DOMAIN == 0;
+        let all = check.guard != Guard::Fallback || (0..n_cells).all(is_inside);
+        for (column, tile) in to.iter().zip(&self.arena[plan.output..]) {
+            // SAFETY: as this function's contract says.
+            unsafe {
+                match all {
+                    true => store_tile(column, rows, n_cells, &tile.0),
+                    false => store_wanted(column, rows, n_cells, &tile.0, is_inside),
+                }
+            }
         }
     }
 }
 
 /// Sets `bit` in the flags of those cells whose value is not `good`.
-fn mark(flags: &mut Option<&mut [u8; TILE]>, values: &[f32; TILE], bit: u8, good: impl Fn(f32) -> bool) {
-    if let Some(flags) = flags {
-        for (flag, &x) in flags.iter_mut().zip(values) {
-            *flag |= if good(x) { 0 } else { bit };
-        }
+fn mark(flags: &mut [u8; TILE], values: &[f32; TILE], bit: u8, good: impl Fn(f32) -> bool) {
+    for (flag, &x) in flags.iter_mut().zip(values) {
+        *flag |= if good(x) { 0 } else { bit };
     }
+}
+
+fn count(flags: &[u8], bit: u8) -> u64 {
+    flags.iter().map(|flag| u64::from(flag & bit != 0)).sum()
 }

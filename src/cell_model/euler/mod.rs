@@ -42,10 +42,21 @@ impl Euler {
     /// # Errors
     /// A step that is not positive and finite.
     pub fn new(model: &CellModel, dt: f64) -> Result<Self> {
+        let mut euler = Self { model: model.clone(), dt: 0.0, n_threads: 1 };
+        euler.set_dt(dt)?;
+        Ok(euler)
+    }
+
+    /// Changes the step to `dt` milliseconds.
+    ///
+    /// # Errors
+    /// A step that is not positive and finite.
+    pub fn set_dt(&mut self, dt: f64) -> Result<()> {
         if !(dt.is_finite() && dt > 0.0) {
             return Err(Error::invalid(format!("Euler step of {dt} ms")).remedy("give a positive step"));
         }
-        Ok(Self { model: model.clone(), dt, n_threads: 1 })
+        self.dt = dt;
+        Ok(())
     }
 
     /// The same solver on up to `n_threads` threads, which live for the length of a call.

@@ -100,7 +100,7 @@ pub fn of_surrogate(
             for i in 0..schedule.n_samples {
                 let mut cells = Cells::new(ViewMut::array_of_structures(&mut state, n_outputs)?);
                 cells.stimulus = view(stimulus.as_slice(), Role::Stimulus)?;
-                cells.parameters = view(parameters.as_slice(), Role::Parameter)?;
+                cells.parameters = view(parameters.as_slice(), Role::Parameter)?.map(Into::into);
                 session.step(cells, dt, schedule.map_steps)?;
                 assign(&mut samples, i, &state);
             }

@@ -126,7 +126,7 @@ fn seconds_of_surrogate(session: &mut Session, rows: &Array2<f64>) -> Result<f64
             fastest(|| {
                 let mut cells = Cells::new(ViewMut::new(&mut state, layout(states.len()))?);
                 cells.stimulus = view(&stimulus, stimuli.len())?;
-                cells.parameters = view(&parameter, parameters.len())?;
+                cells.parameters = view(&parameter, parameters.len())?.map(Into::into);
                 // One step a call, as between the diffusion steps of a tissue.
                 session.step(cells, dt, 1)
             })

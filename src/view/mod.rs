@@ -1,6 +1,10 @@
 //! Borrowed, strided views of the caller's numbers: where each variable of each cell lies.
 
+mod columns;
+
 use std::marker::PhantomData;
+
+pub use columns::{Column, Columns, ColumnsMut};
 
 use crate::error::{Error, Result};
 
