@@ -117,19 +117,3 @@ fn symbols_are_those_of_the_abi() {
     let expected: Vec<&str> = include_str!("abi/symbols.txt").lines().collect();
     assert_eq!(exported, expected, "tests/abi/symbols.txt says otherwise");
 }
-
-#[test]
-fn the_shared_library_needs_only_what_every_system_has() {
-    let library = SharedLibrary::get().folder.join("libemucell.so");
-    let output = succeed(Command::new("readelf").args(["-d", "-W"]).arg(library));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let names_after = |tag: &str| -> Vec<String> {
-        let lines = text.lines().filter(|line| line.contains(tag));
-        lines.filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned())).collect()
-    };
-    assert_eq!(names_after("(SONAME)"), ["libemucell.so.0"]);
-    let system = ["libc.", "libm.", "libgcc_s.", "libdl.", "libpthread.", "ld-linux"];
-    for needed in names_after("(NEEDED)") {
-        assert!(system.iter().any(|name| needed.starts_with(name)), "the library needs {needed}");
-    }
-}

@@ -87,7 +87,8 @@ static results use_library(uint32_t n_threads)
     CHECK_OK(emucell_surrogate_load(network_path, &network));
     CHECK_OK(emucell_session_create(step_map, &options, &step_session));
     CHECK_OK(emucell_session_create(network, &options, &evaluate_session));
-    CHECK_STATUS(emucell_surrogate_load("no/such/file", &network), EMUCELL_IO);
+    emucell_surrogate *none = NULL;
+    CHECK_STATUS(emucell_surrogate_load("no/such/file", &none), EMUCELL_IO);
     results r = run(step_session, evaluate_session);
     emucell_session_destroy(&step_session);
     emucell_session_destroy(&evaluate_session);
