@@ -12,7 +12,7 @@ LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C link-arg=-Wl,-z,nodel
 DEMO ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build demo test bench install header clean
+.PHONY: help setup setup-libtorch build demo test sanitize miri soak bench install header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,24 @@ test: setup ## every test, with formatting and lints
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli
 	$(CARGO) test --features cli,train
 
-bench: setup ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
+sanitize: ## memory and thread checkers over library and C/C++ clients: ASan, UBSan, LSan, TSan, Valgrind
+	@scripts/nightly.sh rust-src || true
+	$(CARGO) test --test sanitize -- --ignored --nocapture --test-threads 1
+
+# The program of the tests is small, but interpreted: the second run follows other rules of aliasing and other schedules.
+MIRI = CARGO_TARGET_DIR="$(or $(CARGO_TARGET_DIR),target)/miri" cargo +nightly miri test
+miri: ## the C API and what is below it, interpreted by Miri, which sees every access of memory
+	@if scripts/nightly.sh miri rust-src; then set -e; \
+		$(MIRI) --test miri; \
+		MIRIFLAGS="-Zmiri-tree-borrows" $(MIRI) --test miri; \
+		MIRIFLAGS="-Zmiri-tree-borrows" $(MIRI) --lib -- $(MIRI_UNITS); \
+		MIRIFLAGS="-Zmiri-many-seeds=0..4" $(MIRI) --test miri -- threads; \
+	fi
+
+soak: ## 1e9 cell-steps without a byte of growth
+	$(CARGO) test --test coexistence -- --ignored --nocapture
+
+bench: setup build ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
 	$(CARGO) bench --features cli
 	$(CARGO) build --release --features cli
 	.python/bin/python bench/side_by_side.py target/release/emucell

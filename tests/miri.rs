@@ -106,6 +106,11 @@ fn expected(n: usize) -> Vec<f32> {
     state
 }
 
+/// The interpreter varies the last bits of tanh, to show what relies on them.
+fn assert_close(found: f32, expected: f32) {
+    assert!((found - expected).abs() < 1e-5, "{found} instead of {expected}");
+}
+
 #[test]
 fn layouts_and_element_types() {
     const N: usize = 35;
@@ -135,15 +140,15 @@ fn layouts_and_element_types() {
         assert_eq!(step(&session, &cells(N, view(doubles.as_mut_ptr().cast(), EMUCELL_F64))), OK);
         assert_eq!(status, [0; N]);
         for i in 0..2 * N {
-            assert_eq!(singles[at(i)], expected[i]);
-            assert_eq!(doubles[at(i)] as f32, expected[i]);
+            assert_close(singles[at(i)], expected[i]);
+            assert_close(doubles[at(i)] as f32, expected[i]);
         }
     }
 }
 
 #[test]
 fn parts_index_and_threads() {
-    const N: usize = 70;
+    const N: usize = 66;
     let expected = expected(N);
     let index: Vec<u32> = (0..N as u32).rev().filter(|row| row % 3 != 0).collect();
     for n_threads in [1, 3] {
@@ -163,8 +168,8 @@ fn parts_index_and_threads() {
         assert_eq!(step(&session, &cells), OK, "{}", message());
         for i in 0..N {
             let listed = i % 3 != 0;
-            assert_eq!(u[i] as f32, if listed { expected[2 * i] } else { before[i] as f32 });
-            assert!(!listed || w[i] == expected[2 * i + 1]);
+            assert_close(u[i] as f32, if listed { expected[2 * i] } else { before[i] as f32 });
+            assert_close(w[i], if listed { expected[2 * i + 1] } else { (2 * i + 1) as f32 * 0.01 });
         }
         let twice = [5, 6, 5];
         cells.index = twice.as_ptr();
@@ -205,7 +210,7 @@ fn evaluation_in_parts() {
         assert_ne!(emucell_evaluate_parts(session.0, &evaluation), OK);
     }
     assert_eq!(status, [EMUCELL_CELL_OUTSIDE_DOMAIN; N]);
-    assert!(outputs.iter().all(|x| x.is_finite()) && outputs[0] == outputs[N - 1]);
+    assert!(outputs.iter().all(|x| x.is_finite()) && (outputs[0] - outputs[N - 1]).abs() < 1e-5);
 }
 
 #[test]
