@@ -12,6 +12,8 @@ pub mod capi;
 pub mod cell_model;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cxx")]
+pub mod cxx_bridge;
 #[cfg(feature = "data")]
 pub mod dataset;
 pub mod error;

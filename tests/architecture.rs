@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("train", &["dataset", "surrogate", "program", "activation", "format", "cell_model", "view", "error"]),
     ("report", &["session", "cell_model", "dataset", "format", "surrogate", "program", "view", "error"]),
     ("capi", &["session", "format", "surrogate", "view", "error"]),
+    ("cxx_bridge", &["session", "format", "surrogate", "view", "error"]),
     // Thin, over the public interface of everything.
     (
         "cli",

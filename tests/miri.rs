@@ -28,7 +28,7 @@ fn file() -> Vec<u8> {
     ];
     let outputs = inputs[..2].to_vec();
     let surrogate = Surrogate::new(Kind::StepMap { dt: 0.1 }, inputs, outputs, b.finish(next)).unwrap();
-    emucell::format::onnx::to_bytes(&surrogate)
+    emucell::format::onnx::to_bytes(&surrogate).unwrap()
 }
 
 /// The host's handle, given back in the end.

@@ -9,7 +9,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::c_compiler::{Client, Language, Linkage, is_installed};
+use support::c_compiler::{Client, Language, Linkage, has};
 use support::clients::{CLIENTS, ClientProgram};
 use support::shared_library::{SharedLibrary, write_surrogates};
 
@@ -164,15 +164,14 @@ fn thread() {
     };
     checker.must_find("race", "data race");
     // The others have one thread; a forked child may not start any in this checker.
-    let with_threads = ["conformance.c", "guards.c", "threads.c", "wrapper.cpp"];
+    let with_threads = ["conformance.c", "guards.c", "derivatives.c", "threads.c", "sessions.cpp", "wrapper.cpp"];
     checker.run(CLIENTS.iter().filter(|c| with_threads.iter().any(|name| c.source.ends_with(name))));
 }
 
 #[test]
 #[ignore = "make sanitize"]
 fn valgrind() {
-    if !is_installed("valgrind") {
-        eprintln!("SKIPPED: Valgrind, which is not installed here");
+    if !has("valgrind") {
         return;
     }
     let library = SharedLibrary::get();

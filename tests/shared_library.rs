@@ -8,16 +8,20 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::c_compiler::{Client, Language, Linkage, compiler, succeed};
+use support::c_compiler::{Client, Language, Linkage, succeed};
 use support::clients::{ClientProgram, client};
 use support::shared_library::SharedLibrary;
 
-/// Compiles a client with both libraries and runs it on its surrogates. It must end well, and neither
-/// it nor the library may print anything.
+/// Compiles a client with both libraries, and in all standards of its language, and runs it on its
+/// surrogates. It must end well, and neither it nor the library may print anything.
 fn run_client(name: &str) {
     let library = SharedLibrary::get();
     let &ClientProgram { source, language, surrogates, .. } = client(name);
-    for linkage in [Linkage::Shared, Linkage::Static] {
+    let languages: &[Language] = match language {
+        Language::Cpp => &[Language::Cpp, Language::Cpp20],
+        _ => &[language],
+    };
+    for (linkage, language) in languages.iter().flat_map(|&l| [(Linkage::Shared, l), (Linkage::Static, l)]) {
         let client = Client { source, language, library: &library.folder, linkage, flags: &[] };
         let program = client.compile(&library.work);
         let files = surrogates.iter().map(|name| library.surrogate(name));
@@ -58,6 +62,11 @@ fn changed_files() {
 }
 
 #[test]
+fn derivatives() {
+    run_client("derivatives.c");
+}
+
+#[test]
 fn threads() {
     run_client("threads.c");
 }
@@ -85,18 +94,36 @@ fn cpp_wrapper() {
     run_client("wrapper.cpp");
 }
 
-/// Each header alone, in each language that it is for.
+#[test]
+fn cpp_sessions() {
+    run_client("sessions.cpp");
+}
+
+/// Each header alone, in each language that it is for, by every compiler that is there.
 #[test]
 fn headers_compile_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (header, language) in
-        [("emucell.h", Language::C), ("emucell.h", Language::Cpp), ("emucell.hpp", Language::Cpp)]
-    {
-        let name = if language == Language::C { "c" } else { "c++" };
-        let header = root.join("include").join(header);
-        // `-include`, since a header given as the file to compile is warned about.
-        let mut command = compiler(language);
-        succeed(command.args(["-fsyntax-only", "-x", name, "-include"]).arg(header).arg("/dev/null"));
+    let cases = [
+        ("emucell.h", "c", "c99"),
+        ("emucell.h", "c", "c11"),
+        ("emucell.h", "c++", "c++17"),
+        ("emucell.h", "c++", "c++20"),
+        ("emucell.hpp", "c++", "c++17"),
+        ("emucell.hpp", "c++", "c++20"),
+        ("emucell_views.hpp", "c++", "c++17"),
+        ("emucell_views.hpp", "c++", "c++20"),
+    ];
+    for compiler in ["gcc", "clang"] {
+        if compiler == "clang" && Command::new(compiler).arg("--version").output().is_err() {
+            continue;
+        }
+        for (header, language, standard) in cases {
+            let mut command = Command::new(compiler);
+            command.args(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]);
+            // `-include`, since a header given as the file to compile is warned about.
+            command.args(["-fsyntax-only", &format!("-std={standard}"), "-x", language, "-include"]);
+            succeed(command.arg(root.join("include").join(header)).arg("/dev/null"));
+        }
     }
 }
 

@@ -220,6 +220,10 @@ impl Session {
                     .remedy("evaluate it instead of stepping"))
             }
             Kind::SolutionMap => Ok(()),
+            Kind::Derivative => {
+                Err(Error::invalid("a derivative does not step")
+                    .remedy("evaluate it; step the surrogate itself"))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! A trained surrogate with everything needed to use it: its variables, kind, step, initial
 //! state, provenance and program.
 
+mod derivative;
 mod variable;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use variable::{Role, Variable};
+
+pub use crate::program::Derivative;
 
 use crate::error::{Error, Result};
 use crate::program::Program;
@@ -22,6 +25,8 @@ pub enum Kind {
         /// Δt in the unit of the surrogate's time, milliseconds for the shipped cell models.
         dt: f64,
     },
+    /// Outputs with a derivative of them, to evaluate; see [`Surrogate::derivative`].
+    Derivative,
 }
 
 impl Kind {
@@ -30,6 +35,7 @@ impl Kind {
         match self {
             Self::SolutionMap => "solution_map",
             Self::StepMap { .. } => "step_map",
+            Self::Derivative => "derivative",
         }
     }
 }

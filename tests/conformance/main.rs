@@ -1,9 +1,10 @@
 //! The same numbers from the native backend, from ONNX Runtime and from PyTorch, on the same files.
 
 mod programs;
+#[path = "../support/python.rs"]
+mod python;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use emucell::Activation;
@@ -13,28 +14,10 @@ use emucell::program::Program;
 use emucell::session::{Session, SessionOptions};
 use emucell::surrogate::Surrogate;
 use emucell::view::{View, ViewMut};
+use python::{read_numbers, write_numbers};
 
 /// Cells of a comparison: several tiles and a ragged tail.
 const N_CELLS: usize = 32 * 5 + 13;
-
-/// Runs a script of `tests/python` with the Python that `make setup` prepares.
-fn python(script: &str, arguments: &[&Path]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = root.join(".python/bin/python");
-    assert!(program.exists(), "{} is missing: run `make setup`", program.display());
-    let output = Command::new(program).arg(root.join("tests/python").join(script)).args(arguments).output();
-    let output = output.expect("the Python of the tests starts");
-    assert!(output.status.success(), "{script}:\n{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn write_numbers(path: &Path, numbers: &[f32]) {
-    std::fs::write(path, numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
-}
-
-fn read_numbers(path: &Path) -> Vec<f32> {
-    let bytes = std::fs::read(path).unwrap();
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-}
 
 /// Inputs between −2 and 2, cells × columns.
 fn inputs(n_columns: usize) -> Vec<f32> {
@@ -78,7 +61,7 @@ fn native_evaluation_and_onnx_runtime_agree_on_every_operation() {
         onnx::save(&folder.path().join(format!("{name}.onnx")), &surrogate).unwrap();
         write_numbers(&folder.path().join(format!("{name}.x")), &inputs(program.n_inputs()));
     }
-    python("run_onnx.py", &[folder.path()]);
+    python::run("run_onnx.py", &[folder.path()]);
     for (name, program) in &programs {
         let loaded = onnx::load(&folder.path().join(format!("{name}.onnx"))).unwrap();
         let x = inputs(program.n_inputs());
@@ -107,7 +90,7 @@ fn networks_exported_by_pytorch_load_and_agree() {
     std::fs::write(folder.path().join("activations.txt"), names).unwrap();
     let x = inputs(4);
     write_numbers(&folder.path().join("x"), &x);
-    python("export_torch.py", &[folder.path()]);
+    python::run("export_torch.py", &[folder.path()]);
     let mut exported: Vec<PathBuf> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     exported.retain(|path| path.extension().is_some_and(|e| e == "onnx"));

@@ -35,6 +35,11 @@ pub const CLIENTS: &[ClientProgram] = &[
         surrogates: &["fhn_euler_coarse", "formula_network"],
         ..C
     },
+    ClientProgram {
+        source: "tests/c/derivatives.c",
+        surrogates: &["fhn_euler_coarse", "formula_network"],
+        ..C
+    },
     ClientProgram { source: "tests/c/threads.c", surrogates: &["fhn_euler_coarse", "formula_network"], ..C },
     ClientProgram {
         source: "tests/c/allocations.c",
@@ -49,6 +54,12 @@ pub const CLIENTS: &[ClientProgram] = &[
     },
     ClientProgram { source: "tests/abi/client_0_1.c", surrogates: THREE, ..C },
     ClientProgram { source: "tests/cpp/wrapper.cpp", language: Language::Cpp, surrogates: THREE, ..C },
+    ClientProgram {
+        source: "tests/cpp/sessions.cpp",
+        language: Language::Cpp,
+        surrogates: &["fhn_euler_threshold", "formula_network"],
+        ..C
+    },
 ];
 
 /// The client with this file name.

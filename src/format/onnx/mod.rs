@@ -41,9 +41,9 @@ pub fn load(path: &Path) -> Result<Surrogate> {
 /// Saves `surrogate` at `path`, atomically.
 ///
 /// # Errors
-/// A folder that cannot be written.
+/// A folder that cannot be written, or a surrogate that is no network (see [`to_bytes`]).
 pub fn save(path: &Path, surrogate: &Surrogate) -> Result<()> {
-    super::atomic::write(path, &to_bytes(surrogate))
+    super::atomic::write(path, &to_bytes(surrogate)?)
 }
 
 /// The surrogate in an ONNX file's bytes; see [`load`].
@@ -55,6 +55,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Surrogate> {
 }
 
 /// The bytes of an ONNX file; see [`save`]. Equal surrogates give equal bytes.
-pub fn to_bytes(surrogate: &Surrogate) -> Vec<u8> {
+///
+/// # Errors
+/// A derivative: it is made from its surrogate where it is used.
+pub fn to_bytes(surrogate: &Surrogate) -> Result<Vec<u8>> {
     write::model(surrogate)
 }

@@ -164,7 +164,7 @@ impl Recipe {
         })?;
         match task.kind() {
             Kind::StepMap { .. } => Ok(Form::Step { states }),
-            Kind::SolutionMap => {
+            Kind::SolutionMap | Kind::Derivative => {
                 let relaxation = section.relaxation.ok_or_else(|| {
                     let remedy = "give the time in which the solution leaves its initial state";
                     self.fault("no relaxation time", "network.relaxation", remedy)
@@ -367,7 +367,7 @@ impl Recipe {
             return Err(self.fault("training cells for evaluation", "evaluation.seed", remedy));
         }
         let (horizon, every) = match task.kind() {
-            Kind::SolutionMap => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
+            Kind::SolutionMap | Kind::Derivative => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
             Kind::StepMap { dt } => (50.0, dt * (1.0 / dt).round().max(1.0)),
         };
         let mut domain: BTreeMap<_, _> = section.domain.clone();
@@ -398,7 +398,7 @@ impl Recipe {
         let every = section.every.map_or(every, |e| e.0);
         let step = match task.kind() {
             Kind::StepMap { dt } => dt,
-            Kind::SolutionMap => EULER_DT,
+            Kind::SolutionMap | Kind::Derivative => EULER_DT,
         };
         let whole = |time: f64, part: f64| {
             let n = (time / part).round();
