@@ -164,7 +164,8 @@ fn thread() {
     };
     checker.must_find("race", "data race");
     // The others have one thread; a forked child may not start any in this checker.
-    let with_threads = ["conformance.c", "guards.c", "derivatives.c", "threads.c", "sessions.cpp", "wrapper.cpp"];
+    let with_threads =
+        ["conformance.c", "guards.c", "derivatives.c", "threads.c", "sessions.cpp", "wrapper.cpp"];
     checker.run(CLIENTS.iter().filter(|c| with_threads.iter().any(|name| c.source.ends_with(name))));
 }
 

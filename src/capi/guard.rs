@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use super::float_environment::DefaultFloatEnvironment;
 use super::last_error;
 use super::status::emucell_status;
 use crate::error::Result;
+use crate::float_environment::DefaultFloatEnvironment;
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };

@@ -14,7 +14,6 @@ mod derivative;
 mod evaluate;
 mod evaluation;
 mod fallback;
-mod float_environment;
 mod guard;
 mod last_error;
 mod log;
