@@ -52,6 +52,11 @@ fn bad_input() {
 }
 
 #[test]
+fn bad_memory() {
+    run_client("bad_memory.c");
+}
+
+#[test]
 fn damaged_files() {
     run_client("damaged_files.c");
 }

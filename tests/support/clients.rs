@@ -25,6 +25,7 @@ pub const CLIENTS: &[ClientProgram] = &[
     ClientProgram { source: "tests/c/layouts.c", surrogates: &["fhn_euler_coarse"], ..C },
     ClientProgram { source: "tests/c/guards.c", surrogates: THREE, ..C },
     ClientProgram { source: "tests/c/bad_input.c", surrogates: THREE, ..C },
+    ClientProgram { source: "tests/c/bad_memory.c", surrogates: THREE, ..C },
     ClientProgram {
         source: "tests/c/damaged_files.c",
         surrogates: &["fhn_euler_coarse", "formula_network"],
