@@ -5,14 +5,15 @@ export OMP_NUM_THREADS ?= 1
 CARGO ?= cargo
 # Programs link to the SONAME; no folder of the machine that built the library is named in it.
 CARGO_HOME ?= $(HOME)/.cargo
-LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C strip=symbols \
+# nodelete: dlclose() leaves the library where it is, because threads that used it still end in it.
+LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C link-arg=-Wl,-z,nodelete -C strip=symbols \
 	--remap-path-prefix=$(CURDIR)=emucell --remap-path-prefix=$(CARGO_HOME)=cargo
 # Where `make demo` puts its results, and `make cxx` library and header.
 DEMO ?= demo
 BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build cxx demo test fuzz bench install uninstall header clean
+.PHONY: help setup setup-libtorch build cxx demo test sanitize miri soak fuzz bench install uninstall header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +46,25 @@ test: setup ## every test, with formatting and lints
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli
 	$(CARGO) test --features cli,train,cxx
 
-bench: setup ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
+sanitize: ## ASan, UBSan, LSan, TSan and Valgrind over the library and its C and C++ clients
+	@scripts/nightly.sh rust-src || true
+	$(CARGO) test --test sanitize -- --ignored --nocapture --test-threads 1
+
+# Both sets of rules about aliasing; four schedules of the threads; and the unit tests of what touches foreign memory.
+MIRI = CARGO_TARGET_DIR="$(or $(CARGO_TARGET_DIR),target)/miri" cargo +nightly miri test
+MIRI_UNITS = backend capi session view
+miri: ## the C API in Miri, an interpreter that sees every access of memory
+	@if scripts/nightly.sh miri rust-src; then set -ex; \
+		$(MIRI) --test miri; \
+		MIRIFLAGS=-Zmiri-tree-borrows $(MIRI) --test miri; \
+		MIRIFLAGS=-Zmiri-many-seeds=0..4 $(MIRI) --test miri -- threads; \
+		$(MIRI) --lib -- $(MIRI_UNITS); \
+	fi
+
+soak: ## 1e9 cell-steps without a byte of growth
+	$(CARGO) test --test coexistence -- --ignored --nocapture
+
+bench: setup build ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
 	$(CARGO) bench --features cli
 	$(CARGO) build --release --features cli
 	.python/bin/python bench/side_by_side.py target/release/emucell

@@ -17,6 +17,7 @@ pub mod cxx_bridge;
 #[cfg(feature = "data")]
 pub mod dataset;
 pub mod error;
+mod float_environment;
 pub mod format;
 pub mod kernels;
 pub mod program;

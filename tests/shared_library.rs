@@ -9,14 +9,20 @@ use std::path::Path;
 use std::process::Command;
 
 use support::c_compiler::{Client, Language, Linkage, succeed};
+use support::clients::{ClientProgram, client};
 use support::shared_library::SharedLibrary;
 
-/// Compiles the client `source` with both libraries and runs it on `surrogates`. It must end
-/// well, and neither it nor the library may print anything.
-fn run_client(source: &str, language: Language, surrogates: &[&str]) {
+/// Compiles a client with both libraries, and in all standards of its language, and runs it on its
+/// surrogates. It must end well, and neither it nor the library may print anything.
+fn run_client(name: &str) {
     let library = SharedLibrary::get();
-    for linkage in [Linkage::Shared, Linkage::Static] {
-        let client = Client { source, language, library: &library.folder, linkage };
+    let &ClientProgram { source, language, surrogates, .. } = client(name);
+    let languages: &[Language] = match language {
+        Language::Cpp => &[Language::Cpp, Language::Cpp20],
+        _ => &[language],
+    };
+    for (linkage, language) in languages.iter().flat_map(|&l| [(Linkage::Shared, l), (Linkage::Static, l)]) {
+        let client = Client { source, language, library: &library.folder, linkage, flags: &[] };
         let program = client.compile(&library.work);
         let files = surrogates.iter().map(|name| library.surrogate(name));
         let output = succeed(Command::new(&program).args(files));
@@ -27,74 +33,75 @@ fn run_client(source: &str, language: Language, surrogates: &[&str]) {
 
 #[test]
 fn conformance() {
-    run_client(
-        "tests/c/conformance.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("conformance.c");
 }
 
 #[test]
 fn layouts() {
-    run_client("tests/c/layouts.c", Language::C, &["fhn_euler_coarse"]);
+    run_client("layouts.c");
 }
 
 #[test]
 fn guards() {
-    run_client(
-        "tests/c/guards.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("guards.c");
 }
 
 #[test]
 fn bad_input() {
-    run_client(
-        "tests/c/bad_input.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("bad_input.c");
+}
+
+#[test]
+fn bad_memory() {
+    run_client("bad_memory.c");
 }
 
 #[test]
 fn damaged_files() {
-    run_client("tests/c/damaged_files.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+    run_client("damaged_files.c");
+}
+
+#[test]
+fn changed_files() {
+    run_client("changed_files.c");
 }
 
 #[test]
 fn derivatives() {
-    run_client("tests/c/derivatives.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+    run_client("derivatives.c");
 }
 
 #[test]
 fn threads() {
-    run_client("tests/c/threads.c", Language::C, &["fhn_euler_coarse"]);
+    run_client("threads.c");
 }
 
 /// Counts through glibc's own names of malloc.
 #[cfg(target_env = "gnu")]
 #[test]
 fn allocations() {
-    run_client("tests/c/allocations.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+    run_client("allocations.c");
+}
+
+#[test]
+fn state_of_the_host() {
+    run_client("host_state.c");
+}
+
+/// A program that knows only the first released header.
+#[test]
+fn programs_of_version_0_1() {
+    run_client("client_0_1.c");
 }
 
 #[test]
 fn cpp_wrapper() {
-    for language in [Language::Cpp, Language::Cpp20] {
-        run_client(
-            "tests/cpp/wrapper.cpp",
-            language,
-            &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-        );
-    }
+    run_client("wrapper.cpp");
 }
 
 #[test]
 fn cpp_sessions() {
-    for language in [Language::Cpp, Language::Cpp20] {
-        run_client("tests/cpp/sessions.cpp", language, &["fhn_euler_threshold", "formula_network"]);
-    }
+    run_client("sessions.cpp");
 }
 
 /// Each header alone, in each language that it is for, by every compiler that is there.
@@ -141,20 +148,4 @@ fn symbols_are_those_of_the_abi() {
     let exported: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     let expected: Vec<&str> = include_str!("abi/symbols.txt").lines().collect();
     assert_eq!(exported, expected, "tests/abi/symbols.txt says otherwise");
-}
-
-#[test]
-fn the_shared_library_needs_only_what_every_system_has() {
-    let library = SharedLibrary::get().folder.join("libemucell.so");
-    let output = succeed(Command::new("readelf").args(["-d", "-W"]).arg(library));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let names_after = |tag: &str| -> Vec<String> {
-        let lines = text.lines().filter(|line| line.contains(tag));
-        lines.filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned())).collect()
-    };
-    assert_eq!(names_after("(SONAME)"), ["libemucell.so.0"]);
-    let system = ["libc.", "libm.", "libgcc_s.", "libdl.", "libpthread.", "ld-linux"];
-    for needed in names_after("(NEEDED)") {
-        assert!(system.iter().any(|name| needed.starts_with(name)), "the library needs {needed}");
-    }
 }

@@ -21,6 +21,8 @@ pub enum Linkage {
     Shared,
     /// `libemucell.a`.
     Static,
+    /// None: it loads the shared one itself.
+    Loaded,
 }
 
 /// A client program to compile.
@@ -34,6 +36,8 @@ pub struct Client<'a> {
     pub library: &'a Path,
     /// Which library.
     pub linkage: Linkage,
+    /// More flags for the compiler.
+    pub flags: &'a [&'a str],
 }
 
 impl Client<'_> {
@@ -45,6 +49,7 @@ impl Client<'_> {
         let mut command = compiler(self.language);
         command
             .arg("-O2")
+            .args(self.flags)
             .arg("-I")
             .arg(root.join("include"))
             .arg(root.join(self.source))
@@ -57,6 +62,9 @@ impl Client<'_> {
             }
             Linkage::Static => {
                 command.arg(self.library.join("libemucell.a")).arg("-ldl");
+            }
+            Linkage::Loaded => {
+                command.arg("-ldl");
             }
         }
         succeed(command.args(["-lm", "-pthread"]));

@@ -3,5 +3,6 @@
 #![allow(dead_code)]
 
 pub mod c_compiler;
+pub mod clients;
 pub mod shared_library;
 pub mod surrogates;

@@ -113,6 +113,8 @@ impl Worker {
     fn run(&mut self, plan: &Plan, check: &Check<'_>, n_cells: usize, looks: bool) {
         let flags = &mut self.flags;
         let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
+        #[cfg(feature = "planted-faults")]
+        super::planted::fault_if_asked(inputs, n_cells);
         if looks {
             *flags = [0; TILE];
             for (TileColumn(values), &[low, high]) in inputs.iter_mut().zip(check.domain) {
