@@ -129,7 +129,7 @@ impl Convert {
         };
         if self.inputs.is_empty() {
             return match kind {
-                Kind::SolutionMap => Ok(Surrogate::anonymous(program)),
+                Kind::SolutionMap | Kind::Derivative => Ok(Surrogate::anonymous(program)),
                 Kind::StepMap { .. } => Err(Error::invalid("a step map's variables have names")
                     .at("--kind")
                     .remedy("give --inputs and --outputs")),
