@@ -19,16 +19,21 @@ use emucell::view::{View, ViewMut};
 
 const DT: f64 = 0.1;
 
+type Load = unsafe extern "C" fn(*const c_char, *mut *mut emucell_surrogate) -> emucell_status;
+type Create = unsafe extern "C" fn(
+    *const emucell_surrogate,
+    *const emucell_session_options,
+    *mut *mut emucell_session,
+) -> emucell_status;
+type CellsInit = unsafe extern "C" fn(*mut emucell_cells, u32) -> emucell_status;
+type Step = unsafe extern "C" fn(*mut emucell_session, *const emucell_cells, f64, u32) -> emucell_status;
+
 /// The functions of `libemucell.so`.
 struct Library {
-    load: unsafe extern "C" fn(*const c_char, *mut *mut emucell_surrogate) -> emucell_status,
-    create: unsafe extern "C" fn(
-        *const emucell_surrogate,
-        *const emucell_session_options,
-        *mut *mut emucell_session,
-    ) -> emucell_status,
-    cells_init: unsafe extern "C" fn(*mut emucell_cells, u32) -> emucell_status,
-    step: unsafe extern "C" fn(*mut emucell_session, *const emucell_cells, f64, u32) -> emucell_status,
+    load: Load,
+    create: Create,
+    cells_init: CellsInit,
+    step: Step,
 }
 
 impl Library {
@@ -50,10 +55,10 @@ impl Library {
         // SAFETY: the functions have these types.
         unsafe {
             Self {
-                load: std::mem::transmute::<*mut c_void, _>(find("emucell_surrogate_load")),
-                create: std::mem::transmute::<*mut c_void, _>(find("emucell_session_create")),
-                cells_init: std::mem::transmute::<*mut c_void, _>(find("emucell_cells_init_sized")),
-                step: std::mem::transmute::<*mut c_void, _>(find("emucell_step")),
+                load: std::mem::transmute::<*mut c_void, Load>(find("emucell_surrogate_load")),
+                create: std::mem::transmute::<*mut c_void, Create>(find("emucell_session_create")),
+                cells_init: std::mem::transmute::<*mut c_void, CellsInit>(find("emucell_cells_init_sized")),
+                step: std::mem::transmute::<*mut c_void, Step>(find("emucell_step")),
             }
         }
     }
