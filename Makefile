@@ -13,7 +13,7 @@ DEMO ?= demo
 BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build cxx demo test sanitize miri soak bench install uninstall header clean
+.PHONY: help setup setup-libtorch build cxx demo test sanitize miri soak fuzz bench install uninstall header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: setup build ## speed of evaluation and of the solver on this machine, bes
 	$(CARGO) bench --features cli
 	$(CARGO) build --release --features cli
 	.python/bin/python bench/side_by_side.py target/release/emucell
+
+fuzz: ## 10 million runs of everything that reads files, with damaged ones (RUNS=1000000 for fewer)
+	@scripts/fuzz.sh
 
 install: build ## libraries, headers, Fortran, pkg-config and CMake files below PREFIX (default /usr/local)
 	@scripts/install.sh "$(or $(PREFIX),/usr/local)"

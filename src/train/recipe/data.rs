@@ -96,7 +96,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Rows of a `.npz` table or a `.csv` file, with the columns in the task's order. Targets are
+/// Rows of a `.npz` table or of a `.csv`, `.npy` or `.pt` file, with the columns in the task's order. Targets are
 /// called like the states, or `u_next` where states are inputs too.
 fn read_rows(task: &Task, path: &Path) -> Result<Rows> {
     let (names, values) = if path.extension().is_some_and(|e| e == "npz") {
