@@ -36,7 +36,12 @@ pub enum ErrorKind {
 ///
 /// Printed as `what [in place]: remedy`, on one line.
 #[derive(Debug, thiserror::Error)]
-pub struct Error {
+#[error(transparent)]
+pub struct Error(Box<Details>);
+
+/// Apart from [`Error`], so that results of checks that every call makes stay small.
+#[derive(Debug, thiserror::Error)]
+struct Details {
     kind: ErrorKind,
     what: String,
     places: Vec<String>,
@@ -48,7 +53,7 @@ pub struct Error {
 impl Error {
     /// A fault of `kind`, described by `what`.
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), places: Vec::new(), remedy: None, source: None }
+        Self(Box::new(Details { kind, what: what.into(), places: Vec::new(), remedy: None, source: None }))
     }
 
     /// The caller's fault; see [`ErrorKind::InvalidArgument`].
@@ -81,14 +86,14 @@ impl Error {
         };
         let what = format!("cannot {action} {}: {source}", path.display());
         let mut error = Self::new(ErrorKind::Io, what).remedy(remedy);
-        error.source = Some(Box::new(source));
+        error.0.source = Some(Box::new(source));
         error
     }
 
     /// Adds the place where it happened; call from the inside out (value, section, file).
     #[must_use]
     pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.places.push(place.into());
+        self.0.places.push(place.into());
         self
     }
 
@@ -102,17 +107,17 @@ impl Error {
     /// Adds what the user can do about it, as an imperative sentence without a full stop.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
+        self.0.remedy = Some(remedy.into());
         self
     }
 
     /// The class of the fault.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         for place in &self.places {
