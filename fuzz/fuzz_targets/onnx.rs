@@ -12,7 +12,7 @@ use emucell_fuzz::within;
 use libfuzzer_sys::fuzz_target;
 
 /// Columns of all blocks of a program that is evaluated; wider ones only cost time.
-const MAX_COLUMNS: usize = 1 << 14;
+const MAX_COLUMNS: usize = 1 << 11;
 /// One tile and a rest.
 const N_CELLS: usize = 35;
 
