@@ -308,8 +308,9 @@ typedef struct emucell_fallback_call {
 // Computes cells outside the domain instead of the surrogate; returns 0, or any other number if
 // it could not, and the call then fails with EMUCELL_CALLBACK.
 //
-// Called on the thread that called the session, at most once for each step or evaluation. It must
-// not use the session (EMUCELL_BUSY), throw, or jump out.
+// Called on the thread that called the session, at most once for each step or evaluation, under
+// the default floating-point settings. It must not use the session (EMUCELL_BUSY), throw, or jump
+// out.
 typedef int32_t (*emucell_fallback)(void *data, const struct emucell_fallback_call *call);
 
 // How a session computes. Call emucell_session_options_init() before setting fields. What this
