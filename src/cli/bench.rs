@@ -156,7 +156,7 @@ fn max_error(surrogate: &Surrogate, x: &[f32], y: &[f32], n_cells: usize) -> f64
     let mut worst = 0.0f64;
     for cell in 0..n_cells.min(CHECKED_CELLS) {
         let inputs: Vec<f64> = (0..surrogate.inputs().len()).map(|i| column(i, cell)).collect();
-        let exact = surrogate.program().evaluate_reference(&inputs);
+        let exact = surrogate.program().unwrap().evaluate_reference(&inputs);
         for (j, exact) in exact.into_iter().enumerate() {
             worst = worst.max((f64::from(y[j * n_cells + cell]) - exact).abs());
         }

@@ -84,11 +84,11 @@ fn native_evaluation_and_onnx_runtime_agree_on_every_operation() {
         let x = inputs(program.n_inputs());
         let exact = double_precision(program, &x);
         assert!(
-            double_precision(loaded.program(), &x) == exact,
+            double_precision(loaded.program().unwrap(), &x) == exact,
             "{name} changes when it is written and read"
         );
         let n_operations = |p: &Program| p.fused().operations().len();
-        assert_eq!(n_operations(loaded.program()), n_operations(program), "{name}");
+        assert_eq!(n_operations(loaded.program().unwrap()), n_operations(program), "{name}");
         assert_close(
             &read_numbers(&folder.path().join(format!("{name}.y"))),
             &exact,
