@@ -23,7 +23,7 @@ setup-libtorch:
 	@scripts/setup.sh libtorch
 
 build: ## the shared and the static library alone, without libtorch: target/release/libemucell.{so,a}
-	$(CARGO) rustc --release --lib --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
+	$(CARGO) rustc --release --lib --features onnx --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
 
 demo: setup-libtorch ## train two surrogates, step a tissue with one, compare with the solver: a table and pictures
 	@scripts/demo.sh $(DEMO)
@@ -31,9 +31,9 @@ demo: setup-libtorch ## train two surrogates, step a tissue with one, compare wi
 test: setup ## every test, with formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --all-targets --features cli,train -- -D warnings
+	$(CARGO) clippy --all-targets --features cli,train,onnx -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli
-	$(CARGO) test --features cli,train
+	$(CARGO) test --features cli,train,onnx
 
 bench: setup ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
 	$(CARGO) bench --features cli

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bench;
+mod build_engine;
 mod eval;
 mod generate;
 mod inspect;
@@ -37,6 +38,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Report(report::Report),
     Bench(bench::Bench),
+    BuildEngine(build_engine::BuildEngine),
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
@@ -64,5 +66,6 @@ fn run(command: Command) -> Result<()> {
         Command::Inspect(inspect) => inspect.run(),
         Command::Report(report) => report.run(),
         Command::Bench(bench) => bench.run(),
+        Command::BuildEngine(build) => build.run(),
     }
 }

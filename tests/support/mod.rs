@@ -3,5 +3,7 @@
 #![allow(dead_code)]
 
 pub mod c_compiler;
+pub mod onnxruntime;
+pub mod python;
 pub mod shared_library;
 pub mod surrogates;
