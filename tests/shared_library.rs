@@ -5,20 +5,27 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::c_compiler::{Client, Language, Linkage, compiler, succeed};
 use support::shared_library::SharedLibrary;
+use support::{onnxruntime, python};
 
 /// Compiles the client `source` with both libraries and runs it on `surrogates`. It must end
 /// well, and neither it nor the library may print anything.
 fn run_client(source: &str, language: Language, surrogates: &[&str]) {
     let library = SharedLibrary::get();
+    let files: Vec<PathBuf> = surrogates.iter().map(|name| library.surrogate(name)).collect();
+    run_client_on(source, language, &files);
+}
+
+/// The same with any files as arguments.
+fn run_client_on(source: &str, language: Language, files: &[PathBuf]) {
+    let library = SharedLibrary::get();
     for linkage in [Linkage::Shared, Linkage::Static] {
         let client = Client { source, language, library: &library.folder, linkage };
         let program = client.compile(&library.work);
-        let files = surrogates.iter().map(|name| library.surrogate(name));
         let output = succeed(Command::new(&program).args(files));
         let printed = [output.stdout, output.stderr].concat();
         assert!(printed.is_empty(), "{source} printed:\n{}", String::from_utf8_lossy(&printed));
@@ -60,6 +67,15 @@ fn bad_input() {
 #[test]
 fn damaged_files() {
     run_client("tests/c/damaged_files.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+}
+
+#[test]
+fn onnx_runtime() {
+    let library = SharedLibrary::get();
+    python::run("foreign_graphs.py", &[&library.work]);
+    let surrogates = ["fhn_euler_coarse", "formula_network", "sine"].map(|name| library.surrogate(name));
+    let files = [&[onnxruntime::library()][..], &surrogates].concat();
+    run_client_on("tests/c/onnxruntime.c", Language::C, &files);
 }
 
 #[test]
