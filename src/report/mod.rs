@@ -1,6 +1,7 @@
 //! A report on a surrogate: what it is, how far it is from its cell model, whether it is worth
 //! its time; as numbers (`report.json`), pictures (SVG and PNG) and one self-contained page.
 
+pub mod bench;
 mod counterpart;
 mod draw;
 pub mod evaluate;

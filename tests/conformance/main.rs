@@ -1,5 +1,7 @@
 //! The same numbers from the native backend, from ONNX Runtime and from PyTorch, on the same files.
 
+#[cfg(feature = "train")]
+mod libtorch;
 #[cfg(feature = "onnx")]
 mod onnxruntime;
 mod programs;

@@ -106,6 +106,44 @@ fn a_library_of_another_version_or_kind_is_refused() {
     assert!(message.contains("another library") && message.contains("libother.so"), "{message}");
 }
 
+/// The output of `emucell bench` with `arguments`, which succeeds.
+fn bench(folder: &Folder, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emucell"));
+    command.arg("bench").arg(folder.path("network.onnx")).args(["--batch", "1,2000"]).args(arguments);
+    let output = command.env("EMUCELL_ONNXRUNTIME", onnxruntime::library()).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{message}");
+    format!("{}{message}", String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn backends_are_measured_side_by_side_and_the_missing_listed() {
+    let folder = Folder::new();
+    let (csv, plot) = (folder.path("speed.csv"), folder.path("speed.svg"));
+    let backends = ["--backends", "native,onnxruntime,tensorrt", "--instruction-sets", "scalar"];
+    let files = ["--csv", csv.to_str().unwrap(), "--plot", plot.to_str().unwrap()];
+    let text = bench(&folder, &[&backends[..], &files].concat());
+    assert!(text.contains("tensorrt: ") && text.contains("without its TensorRT provider"), "{text}");
+    let csv = std::fs::read_to_string(csv).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 2 * 2, "{csv}");
+    // Same accuracy, so that the times are compared.
+    assert!(csv.lines().skip(1).all(|line| !line.ends_with(',')), "{csv}");
+    assert!(std::fs::read_to_string(plot).unwrap().contains("onnxruntime cpu f32, 1 thread"));
+
+    let json = bench(&folder, &["--backends", "onnxruntime", "--threads", "1,2", "--json"]);
+    let objects: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&json).unwrap();
+    assert_eq!(objects.len(), 4);
+    for object in objects {
+        assert_eq!(
+            (object["backend"].as_str(), object["device"].as_str()),
+            (Some("onnxruntime"), Some("cpu"))
+        );
+        assert!(object["max_abs_error"].as_f64().unwrap() < 1e-6);
+        let speed = object["batch"].as_f64().unwrap() / object["seconds_median"].as_f64().unwrap();
+        assert!((speed / object["evaluations_per_second"].as_f64().unwrap() - 1.0).abs() < 1e-9);
+    }
+}
+
 #[test]
 fn an_engine_needs_the_libraries_of_tensorrt() {
     let folder = Folder::new();
