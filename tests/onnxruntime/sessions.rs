@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use emucell::ErrorKind;
 use emucell::session::{
-    BackendChoice, Cells, Counters, Device, Guard, Precision, Session, SessionOptions, cell_status,
+    BackendChoice, Cells, Counters, Device, Fallback, Guard, OutsideCells, Precision, Session,
+    SessionOptions, cell_status,
 };
 use emucell::surrogate::Surrogate;
 use emucell::view::{Layout, View, ViewMut};
@@ -116,6 +117,28 @@ fn the_fallback_computes_what_it_should() {
         (y.into_iter().map(f64::from).collect(), vec![], session.counters())
     });
     assert!(assert_outcomes(outcomes, "fallback").2.fallback > 100);
+}
+
+/// Leaves cells as they are.
+struct Nobody;
+
+impl Fallback for Nobody {
+    fn compute(&self, _: &mut OutsideCells<'_>) -> emucell::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn cells_that_are_left_to_the_fallback_are_not_written() {
+    let surrogate = Arc::new(surrogates::fhn_euler(10, 0.01));
+    let fallback = Some(Arc::new(Nobody) as Arc<dyn Fallback>);
+    let options = SessionOptions { guard: Guard::Fallback, fallback, ..onnxruntime::options() };
+    let mut session = Session::new(surrogate, &options).unwrap();
+    let x = [0.5f32, 0.1, 0.0, 5.0, 0.1, 0.0];
+    let mut y = [7.0f32; 4];
+    let to = ViewMut::array_of_structures(&mut y, 2).unwrap();
+    session.evaluate(View::array_of_structures(&x, 3).unwrap(), to, None).unwrap();
+    assert!(y[0] != 7.0 && y[1] != 7.0 && y[2..] == [7.0, 7.0], "{y:?}");
 }
 
 /// Rows shared by all cells and padded rows are no tensors: they are copied.

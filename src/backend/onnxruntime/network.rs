@@ -127,22 +127,19 @@ fn configure(
     batch: usize,
 ) -> Result<SessionBuilder> {
     let providers = providers::providers(options, graph, batch)?;
-    let builder = builder
-        .with_optimization_level(GraphOptimizationLevel::All)
-        .and_then(|b| b.with_intra_threads(options.n_threads))
-        .and_then(|b| b.with_inter_threads(1))
-        .and_then(|b| b.with_parallel_execution(false))
-        // The host's own threads want the cores between two calls.
-        .and_then(|b| b.with_intra_op_spinning(false))
-        .and_then(|b| b.with_inter_op_spinning(false))
-        .and_then(|b| b.with_execution_providers(providers));
-    let builder = match options.provider {
-        Provider::Cpu => builder,
-        Provider::Cuda(_) | Provider::TensorRt(_) => {
-            builder.and_then(SessionBuilder::with_disable_cpu_fallback)
-        }
-    };
-    builder.map_err(refused)
+    let builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(refused)?;
+    let builder = builder.with_intra_threads(options.n_threads).map_err(refused)?;
+    let builder = builder.with_inter_threads(1).map_err(refused)?;
+    let builder = builder.with_parallel_execution(false).map_err(refused)?;
+    // The host's own threads want the cores between two calls.
+    let builder = builder.with_intra_op_spinning(false).map_err(refused)?;
+    let builder = builder.with_inter_op_spinning(false).map_err(refused)?;
+    let builder = builder.with_execution_providers(providers).map_err(refused)?;
+    match options.provider {
+        Provider::Cpu => Ok(builder),
+        // Nodes that the GPU's providers do not take must not go to the processor unseen.
+        Provider::Cuda(_) | Provider::TensorRt(_) => builder.with_disable_cpu_fallback().map_err(refused),
+    }
 }
 
 fn refused<R>(fault: ort::Error<R>) -> Error {

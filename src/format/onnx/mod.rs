@@ -29,7 +29,7 @@ pub const MAX_FILE_SIZE: u64 = 256 << 20;
 /// an object with `kind`, `dt`, `inputs`, `outputs`, … as `emucell inspect --json` prints them;
 /// without either it becomes a solution map of anonymous variables (see
 /// [`Surrogate::anonymous`]). A graph that programs cannot hold is kept for ONNX Runtime (see
-/// [`Network`](crate::surrogate::Network)).
+/// [`Network`]).
 ///
 /// # Errors
 /// A file that cannot be read, is damaged, contradicts itself, or whose inputs and outputs are
