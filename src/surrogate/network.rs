@@ -74,7 +74,7 @@ pub struct Port {
     pub name: String,
     /// Numbers of a cell.
     pub width: usize,
-    /// Shape [cells] instead of [cells, width]; the width is 1 then.
+    /// Shape `[cells]` instead of `[cells, width]`; the width is 1 then.
     pub is_vector: bool,
 }
 
