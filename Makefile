@@ -5,13 +5,15 @@ export OMP_NUM_THREADS ?= 1
 CARGO ?= cargo
 # Programs link to the SONAME; no folder of the machine that built the library is named in it.
 CARGO_HOME ?= $(HOME)/.cargo
-LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C strip=symbols \
+# nodelete: dlclose() leaves the library where it is, because threads that used it still end in it.
+LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C link-arg=-Wl,-z,nodelete -C strip=symbols \
 	--remap-path-prefix=$(CURDIR)=emucell --remap-path-prefix=$(CARGO_HOME)=cargo
-# Where `make demo` puts its results.
+# Where `make demo` puts its results, and `make cxx` library and header.
 DEMO ?= demo
+BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build demo test bench install header clean
+.PHONY: help setup setup-libtorch build cxx demo test sanitize miri soak fuzz bench install uninstall header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,23 +27,56 @@ setup-libtorch:
 build: ## the shared and the static library alone, without libtorch: target/release/libemucell.{so,a}
 	$(CARGO) rustc --release --lib --features onnx --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
 
+# A target folder of its own: libemucell.a would take the place of the one without the bridge.
+BRIDGE_TARGET = $(or $(CARGO_TARGET_DIR),target)/cxx
+cxx: ## the static library with the C++ bridge of the cxx crate: build/cxx/lib and build/cxx/include
+	CARGO_TARGET_DIR="$(BRIDGE_TARGET)" $(CARGO) rustc --release --lib --features cxx --crate-type staticlib -- $(LIBRARY_FLAGS)
+	@mkdir -p "$(BRIDGE)/lib" "$(BRIDGE)/include/rust"
+	install -m 644 "$(BRIDGE_TARGET)/release/libemucell.a" "$(BRIDGE)/lib/libemucell_bridge.a"
+	install -m 644 "$(BRIDGE_TARGET)/cxxbridge/emucell/src/cxx_bridge.rs.h" "$(BRIDGE)/include/emucell_bridge.h"
+	install -m 644 "$(BRIDGE_TARGET)/cxxbridge/rust/cxx.h" "$(BRIDGE)/include/rust/"
+
 demo: setup-libtorch ## train two surrogates, step a tissue with one, compare with the solver: a table and pictures
 	@scripts/demo.sh $(DEMO)
 
 test: setup ## every test, with formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --all-targets --features cli,train,onnx -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli
-	$(CARGO) test --features cli,train,onnx
+	$(CARGO) clippy --all-targets --features cli,train,cxx,onnx -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli,onnx
+	$(CARGO) test --features cli,train,cxx,onnx
 
-bench: setup ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
+sanitize: ## ASan, UBSan, LSan, TSan and Valgrind over the library and its C and C++ clients
+	@scripts/nightly.sh rust-src || true
+	$(CARGO) test --test sanitize -- --ignored --nocapture --test-threads 1
+
+# Both sets of rules about aliasing; four schedules of the threads; and the unit tests of what touches foreign memory.
+MIRI = CARGO_TARGET_DIR="$(or $(CARGO_TARGET_DIR),target)/miri" cargo +nightly miri test
+MIRI_UNITS = backend capi session view
+miri: ## the C API in Miri, an interpreter that sees every access of memory
+	@if scripts/nightly.sh miri rust-src; then set -ex; \
+		$(MIRI) --test miri; \
+		MIRIFLAGS=-Zmiri-tree-borrows $(MIRI) --test miri; \
+		MIRIFLAGS=-Zmiri-many-seeds=0..4 $(MIRI) --test miri -- threads; \
+		$(MIRI) --lib -- $(MIRI_UNITS); \
+	fi
+
+soak: ## 1e9 cell-steps without a byte of growth
+	$(CARGO) test --test coexistence -- --ignored --nocapture
+
+bench: setup build ## speed of evaluation and of the solver on this machine, beside ONNX Runtime and PyTorch
 	$(CARGO) bench --features cli
 	$(CARGO) build --release --features cli
 	.python/bin/python bench/side_by_side.py target/release/emucell
 
-install: build ## libraries, headers, pkg-config and CMake files below PREFIX (default /usr/local)
+fuzz: ## 10 million runs of everything that reads files, with damaged ones (RUNS=1000000 for fewer)
+	@scripts/fuzz.sh
+
+install: build ## libraries, headers, Fortran, pkg-config and CMake files below PREFIX (default /usr/local)
 	@scripts/install.sh "$(or $(PREFIX),/usr/local)"
+
+uninstall: ## remove what install put below PREFIX
+	@scripts/install.sh --uninstall "$(or $(PREFIX),/usr/local)"
 
 header: ## make include/emucell.h from src/capi again
 	EMUCELL_UPDATE_HEADER=1 $(CARGO) test --test header

@@ -1,4 +1,5 @@
-//! Evaluation of plain networks by every instruction set of this machine, one thread.
+//! Evaluation of plain networks and of their Jacobians by every instruction set of this machine, one
+//! thread.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use emucell::Activation;
 use emucell::kernels::Kernels;
 use emucell::program::{BlockId, ProgramBuilder};
 use emucell::session::{Session, SessionOptions};
-use emucell::surrogate::Surrogate;
+use emucell::surrogate::{Derivative, Surrogate};
 use emucell::view::{Layout, View, ViewMut};
 
 const NETWORKS: [&[usize]; 4] =
@@ -58,5 +59,35 @@ fn evaluate(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, evaluate);
+/// The Jacobian, beside the evaluation of the n + 1 points that differences would need.
+fn jacobian(criterion: &mut Criterion) {
+    const N_CELLS: usize = 4096;
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Silu] {
+        let surrogate = network(NETWORKS[1], activation);
+        let derivative = surrogate.derivative(Derivative::Jacobian).unwrap();
+        let mut group = criterion.benchmark_group(format!("jacobian 4-64-64-32-32-2 {}", activation.name()));
+        let n = surrogate.inputs().len();
+        for (what, surrogate, n_rows) in [
+            ("value", surrogate.clone(), N_CELLS),
+            ("value and jacobian", derivative, N_CELLS),
+            ("differences", surrogate, N_CELLS * (n + 1)),
+        ] {
+            let m = surrogate.outputs().len();
+            let mut session = Session::new(Arc::new(surrogate), &SessionOptions::default()).unwrap();
+            let x: Vec<f32> = (0..n_rows * n).map(|i| (i * 31 % 97) as f32 / 48.0 - 1.0).collect();
+            let mut y = vec![0.0f32; n_rows * m];
+            group.throughput(Throughput::Elements(N_CELLS as u64));
+            group.bench_function(what, |bencher| {
+                bencher.iter(|| {
+                    let inputs = View::new(&x, Layout::structure_of_arrays(n_rows, n)).unwrap();
+                    let outputs = ViewMut::new(&mut y, Layout::structure_of_arrays(n_rows, m)).unwrap();
+                    session.evaluate(inputs, outputs, None).unwrap();
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, evaluate, jacobian);
 criterion_main!(benches);

@@ -103,7 +103,7 @@ public:
             cells.stimulus(emucell::structures(sheet.stimulus.data() + first, n, 1));
             cells.status(status_.data() + first);
             // Threads cannot throw: the status is looked at below.
-            results_[thread] = emucell_step(sessions_[thread].raw(), &cells.raw(), dt_, 1);
+            results_[thread] = sessions_[thread].try_step(cells, dt_);
         });
         for (auto result : results_)
             if (result != EMUCELL_OK) throw std::runtime_error(emucell_status_text(result));

@@ -48,6 +48,15 @@
 // Bit of a cell's status byte: the fallback computed the cell.
 #define EMUCELL_CELL_FALLBACK 4
 
+// Derivative: inputs x; outputs y, then dy_i/dx_j row by row.
+#define EMUCELL_JACOBIAN 1
+
+// Derivative: inputs x, then v; outputs y, then J v.
+#define EMUCELL_JACOBIAN_VECTOR 2
+
+// Derivative: inputs x, then w; outputs y, then w^T J.
+#define EMUCELL_VECTOR_JACOBIAN 3
+
 // Log nothing; the default.
 #define EMUCELL_LOG_OFF 0
 
@@ -112,6 +121,9 @@
 
 // Kind of a surrogate: (x, stimulus, parameters) → x after one step.
 #define EMUCELL_STEP_MAP 2
+
+// Kind of a surrogate made by emucell_surrogate_derivative().
+#define EMUCELL_DERIVATIVE 3
 
 // Role of a variable: time since the initial state.
 #define EMUCELL_TIME 1
@@ -397,6 +409,33 @@ enum emucell_status emucell_session_counters(struct emucell_session *session,
 // session is NULL or a live handle.
 enum emucell_status emucell_session_reset_counters(struct emucell_session *session);
 
+// Makes the surrogate that computes the outputs y of surrogate and a derivative of them with respect
+// to all of its inputs x: with n inputs and m outputs,
+//
+// - EMUCELL_JACOBIAN: inputs x; outputs y, then dy_i/dx_j in column m + i * n + j;
+// - EMUCELL_JACOBIAN_VECTOR: inputs x, then v (n columns each); outputs y, then J v (m columns each);
+// - EMUCELL_VECTOR_JACOBIAN: inputs x, then w (m columns); outputs y, then w^T J (n columns).
+//
+// An implicit solver that has F(x) = 0 to solve, with F made of the surrogate, evaluates the Jacobian
+// once an iteration of Newton and takes value and matrix from one call; a Krylov method wants
+// J v only; optimisation of parameters or stimuli wants w^T J, with w the gradient of its objective
+// with respect to y. The derivative is that of the network, exact up to rounding.
+//
+// *out is a surrogate of kind EMUCELL_DERIVATIVE, a handle to give to emucell_surrogate_destroy()
+// and independent of surrogate. Describe it, make sessions of it and evaluate it as any other; it is
+// never stepped. A step map's y is the state after its own step; along several steps, J v of
+// one is the v of the next in the state's columns. Inputs x keep their ranges: with
+// EMUCELL_GUARD_CLAMP the derivative is the one at the border. ReLU and leaky ReLU at 0 have the slope
+// of negative arguments. Entries that are the same for all inputs are so for NaN too.
+// Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_UNSUPPORTED (of a derivative, for one); *out is NULL then.
+// May be called from any thread.
+//
+// # Safety
+// surrogate is NULL or a live handle; out is NULL or may be written.
+enum emucell_status emucell_surrogate_derivative(const struct emucell_surrogate *surrogate,
+                                                 uint32_t kind,
+                                                 struct emucell_surrogate **out);
+
 // Computes outputs (n_cells × outputs) from inputs (n_cells × inputs), columns in the order of
 // emucell_surrogate_input() and emucell_surrogate_output().
 //
@@ -545,8 +584,8 @@ enum emucell_status emucell_surrogate_load_memory(const uint8_t *bytes,
 // surrogate is NULL or leads to a handle that no other thread is using.
 void emucell_surrogate_destroy(struct emucell_surrogate **surrogate);
 
-// Puts EMUCELL_SOLUTION_MAP or EMUCELL_STEP_MAP into *kind, and the step of a step map, in the
-// unit of its time, into *dt (0 for a solution map). Either may be NULL.
+// Puts EMUCELL_SOLUTION_MAP, EMUCELL_STEP_MAP or EMUCELL_DERIVATIVE into *kind, and the step of a
+// step map, in the unit of its time, into *dt (0 for other kinds). Either may be NULL.
 //
 // # Safety
 // surrogate is NULL or a live handle; kind and dt are NULL or may be written.

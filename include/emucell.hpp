@@ -8,8 +8,9 @@
 //     session.step(cells, surrogate.dt());
 //
 // Objects own their handles and can be moved, not copied. Views do not own what they lead to.
-// Functions throw emucell::Error; what they would have written is then as it was. Rules for
-// threads, units and lifetimes are those of emucell.h.
+// Functions throw emucell::Error; those named try_... return an emucell_status instead and never
+// throw, for loops where exceptions are not wanted. Rules for threads, units, lifetimes and for
+// what is written when a call fails are those of emucell.h.
 
 #ifndef EMUCELL_HPP
 #define EMUCELL_HPP
@@ -17,156 +18,36 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <type_traits>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "emucell.h"
+#include "emucell_views.hpp"
 
 namespace emucell {
-
-// A call that failed. what() is the message of emucell_last_error_message().
-class Error : public std::runtime_error {
-public:
-    explicit Error(emucell_status status)
-        : std::runtime_error(emucell_last_error_message()), status_(status) {}
-
-    // EMUCELL_INVALID_ARGUMENT, EMUCELL_IO, ...
-    emucell_status status() const noexcept { return status_; }
-
-    // For example "EMUCELL_IO".
-    const char* name() const noexcept { return emucell_status_name(status_); }
-
-private:
-    emucell_status status_;
-};
-
-// Throws unless status is EMUCELL_OK.
-inline void check(emucell_status status) {
-    if (status != EMUCELL_OK) throw Error(status);
-}
-
-// ---------------------------------------------------------------------------------------------
-// Views
-
-// EMUCELL_F32 or EMUCELL_F64 for float or double, const or not.
-template <class T>
-constexpr std::uint32_t element_type() {
-    using Number = std::remove_const_t<T>;
-    static_assert(std::is_same_v<Number, float> || std::is_same_v<Number, double>,
-                  "emucell computes with buffers of float or double");
-    return std::is_same_v<Number, float> ? EMUCELL_F32 : EMUCELL_F64;
-}
-
-// Where the numbers of n_cells cells lie; T is float, double, const float or const double.
-template <class T>
-struct View {
-    emucell_view raw;
-    std::size_t n_cells;
-
-    // What may be written may be read.
-    operator View<const T>() const { return {raw, n_cells}; }
-};
-
-// Array-of-structures: the n_variables numbers of a cell side by side, cell after cell.
-template <class T>
-View<T> structures(T* data, std::size_t n_cells, std::uint32_t n_variables) {
-    // The library reads only what it is given to read.
-    void* address = const_cast<std::remove_const_t<T>*>(data);
-    return {emucell_view_of_structures(address, element_type<T>(), n_cells, n_variables), n_cells};
-}
-
-// Structure-of-arrays: n_variables arrays that begin pitch elements from one another.
-template <class T>
-View<T> arrays(T* data, std::size_t n_cells, std::uint32_t n_variables, std::size_t pitch) {
-    void* address = const_cast<std::remove_const_t<T>*>(data);
-    return {emucell_view_of_arrays(address, element_type<T>(), n_cells, n_variables, pitch), n_cells};
-}
-
-// Structure-of-arrays, one array right behind the other.
-template <class T>
-View<T> arrays(T* data, std::size_t n_cells, std::uint32_t n_variables) {
-    return arrays(data, n_cells, n_variables, n_cells);
-}
-
-// The same n_variables numbers for every cell of a call.
-template <class T>
-View<const T> one_for_all(const T* numbers, std::uint32_t n_variables) {
-    View<const T> view = structures(numbers, 1, n_variables);
-    view.raw.cell_stride = 0;
-    return view;
-}
-
-// All whole cells of a vector; trailing elements are left alone.
-template <class T>
-View<T> structures(std::vector<T>& buffer, std::uint32_t n_variables) {
-    return structures(buffer.data(), n_variables ? buffer.size() / n_variables : 0, n_variables);
-}
-template <class T>
-View<const T> structures(const std::vector<T>& buffer, std::uint32_t n_variables) {
-    return structures(buffer.data(), n_variables ? buffer.size() / n_variables : 0, n_variables);
-}
-template <class T>
-View<T> arrays(std::vector<T>& buffer, std::uint32_t n_variables) {
-    return arrays(buffer.data(), n_variables ? buffer.size() / n_variables : 0, n_variables);
-}
-template <class T>
-View<const T> arrays(const std::vector<T>& buffer, std::uint32_t n_variables) {
-    return arrays(buffer.data(), n_variables ? buffer.size() / n_variables : 0, n_variables);
-}
-
-// Cells to advance in place; see emucell_cells. Buffers must outlive it.
-class Cells {
-public:
-    template <class T>
-    explicit Cells(View<T> state) {
-        static_assert(!std::is_const_v<T>, "the state is written in place");
-        check(emucell_cells_init(&raw_));
-        raw_.n_cells = raw_.n_rows = state.n_cells;
-        raw_.state = state.raw;
-    }
-
-    // Cells of the call × stimulus variables.
-    template <class T>
-    Cells& stimulus(View<T> view) {
-        raw_.stimulus = view.raw;
-        return *this;
-    }
-
-    // Rows of the state × parameters.
-    template <class T>
-    Cells& parameters(View<T> view) {
-        raw_.parameters = view.raw;
-        return *this;
-    }
-
-    // Advances the n rows in list only, no row twice: cell i of the call is row list[i].
-    Cells& index(const std::uint32_t* list, std::size_t n) {
-        raw_.index = list;
-        raw_.n_cells = n;
-        return *this;
-    }
-    Cells& index(const std::vector<std::uint32_t>& list) { return index(list.data(), list.size()); }
-
-    // One byte for each cell of the call, bits EMUCELL_CELL_...
-    Cells& status(std::uint8_t* bytes) {
-        raw_.status = bytes;
-        return *this;
-    }
-
-    const emucell_cells& raw() const noexcept { return raw_; }
-
-private:
-    emucell_cells raw_;
-};
 
 // ---------------------------------------------------------------------------------------------
 // Surrogate and session
 
-enum class Kind : std::uint32_t { solution_map = EMUCELL_SOLUTION_MAP, step_map = EMUCELL_STEP_MAP };
+enum class Kind : std::uint32_t {
+    solution_map = EMUCELL_SOLUTION_MAP,
+    step_map = EMUCELL_STEP_MAP,
+    derivative = EMUCELL_DERIVATIVE
+};
+
+// What Surrogate::derivative computes; see emucell_surrogate_derivative.
+enum class Derivative : std::uint32_t {
+    jacobian = EMUCELL_JACOBIAN,
+    jacobian_vector = EMUCELL_JACOBIAN_VECTOR,
+    vector_jacobian = EMUCELL_VECTOR_JACOBIAN
+};
 
 enum class Role : std::uint32_t {
     time = EMUCELL_TIME,
@@ -200,6 +81,7 @@ public:
         check(emucell_surrogate_load_memory(bytes, size, &raw));
         handle_.reset(raw);
     }
+    explicit Surrogate(Span<const std::uint8_t> bytes) : Surrogate(bytes.data(), bytes.size()) {}
 
     Kind kind() const {
         std::uint32_t kind = 0;
@@ -207,7 +89,7 @@ public:
         return static_cast<Kind>(kind);
     }
 
-    // Step of a step map in the unit of its time; 0 for a solution map.
+    // Step of a step map in the unit of its time; 0 for other kinds.
     double dt() const {
         double dt = 0;
         check(emucell_surrogate_kind(raw(), nullptr, &dt));
@@ -229,11 +111,26 @@ public:
     }
 
     // How the surrogate came to be, a JSON object.
-    std::string provenance() const { return emucell_surrogate_provenance(raw()); }
+    std::string provenance() const { return text(emucell_surrogate_provenance(raw())); }
+
+    // Name of the cell model that it stands for; empty if the file tells none.
+    std::string cell_model() const { return text(emucell_surrogate_cell_model(raw())); }
+
+    // The surrogate that computes this one's outputs and a derivative of them with respect to its
+    // inputs; to evaluate with a session of its own.
+    Surrogate derivative(Derivative kind) const {
+        emucell_surrogate* raw_derivative = nullptr;
+        check(emucell_surrogate_derivative(raw(), static_cast<std::uint32_t>(kind), &raw_derivative));
+        return Surrogate(raw_derivative);
+    }
 
     const emucell_surrogate* raw() const noexcept { return handle_.get(); }
 
 private:
+    explicit Surrogate(emucell_surrogate* raw) noexcept : handle_(raw) {}
+
+    static std::string text(const char* text) { return text ? text : ""; }
+
     using Describe = emucell_status (*)(const emucell_surrogate*, std::size_t, emucell_variable*);
 
     std::vector<Variable> variables(std::size_t n, Describe describe) const {
@@ -254,12 +151,41 @@ private:
     std::unique_ptr<emucell_surrogate, Destroy> handle_;
 };
 
+// What a fallback is asked to do; see emucell_fallback_call. Valid during the call.
+class FallbackCall {
+public:
+    explicit FallbackCall(const emucell_fallback_call& raw) noexcept : raw_(&raw) {}
+
+    // Row of the state of each cell to compute; in an evaluation its position.
+    Span<const std::uint32_t> rows() const noexcept { return {raw_->rows, raw_->n_cells}; }
+    // Position of each in the call: row of its stimulus.
+    Span<const std::uint32_t> positions() const noexcept { return {raw_->positions, raw_->n_cells}; }
+    // True if the state is to be advanced in place by dt, false if outputs are to be filled.
+    bool is_step() const noexcept { return raw_->cells != nullptr; }
+    double dt() const noexcept { return raw_->dt; }
+
+    const emucell_fallback_call& raw() const noexcept { return *raw_; }
+
+private:
+    const emucell_fallback_call* raw_;
+};
+
 // How a session computes; see emucell_session_options.
 struct SessionOptions {
     std::uint32_t n_threads = 1;
     std::uint32_t guard = EMUCELL_GUARD_IGNORE;
     // "scalar", "avx2"; empty for the machine's fastest.
-    std::string instruction_set;
+    std::string instruction_set{};
+    // "cpu", "cuda", "cuda:1"; empty for the CPU.
+    std::string device{};
+    std::uint32_t backend = EMUCELL_BACKEND_AUTO;
+    std::uint32_t precision = EMUCELL_PRECISION_AUTO;
+    void* stream = nullptr;
+    std::size_t capacity = 0;
+    // With EMUCELL_GUARD_FALLBACK: computes cells outside the domain; none for the surrogate's own
+    // cell model. What it throws comes out of step and evaluate.
+    std::function<void(const FallbackCall&)> fallback{};
+    double fallback_dt = 0;
 };
 
 // A surrogate prepared for one thread at a time; keeps what it needs of the surrogate.
@@ -268,34 +194,144 @@ public:
     explicit Session(const Surrogate& surrogate, const SessionOptions& options = {}) {
         emucell_session_options raw_options;
         check(emucell_session_options_init(&raw_options));
+        auto text = [](const std::string& s) { return s.empty() ? nullptr : s.c_str(); };
         raw_options.n_threads = options.n_threads;
         raw_options.guard = options.guard;
-        if (!options.instruction_set.empty()) raw_options.instruction_set = options.instruction_set.c_str();
+        raw_options.instruction_set = text(options.instruction_set);
+        raw_options.device = text(options.device);
+        raw_options.backend = options.backend;
+        raw_options.precision = options.precision;
+        raw_options.stream = options.stream;
+        raw_options.capacity = options.capacity;
+        raw_options.fallback_dt = options.fallback_dt;
+        if (options.fallback) {
+            fallback_ = std::make_unique<Fallback>(Fallback{options.fallback, nullptr});
+            raw_options.fallback = Fallback::call;
+            raw_options.fallback_data = fallback_.get();
+        }
         emucell_session* raw = nullptr;
         check(emucell_session_create(surrogate.raw(), &raw_options, &raw));
         handle_.reset(raw);
     }
 
     // Computes outputs from inputs, for as many cells as outputs has.
-    template <class In, class Out>
-    void evaluate(View<In> inputs, View<Out> outputs) {
-        static_assert(!std::is_const_v<Out>, "outputs are written");
-        check(emucell_evaluate(raw(), outputs.n_cells, &inputs.raw, &outputs.raw));
+    void evaluate(InputView inputs, OutputView outputs) { finish(try_evaluate(inputs, outputs)); }
+    emucell_status try_evaluate(InputView inputs, OutputView outputs) noexcept {
+        begin();
+        return emucell_evaluate(raw(), outputs.n_cells, &inputs.raw, &outputs.raw);
+    }
+
+    // The same in parts.
+    void evaluate(const Evaluation& evaluation) { finish(try_evaluate(evaluation)); }
+    emucell_status try_evaluate(const Evaluation& evaluation) noexcept {
+        begin();
+        return emucell_evaluate_parts(raw(), &evaluation.raw());
     }
 
     // Advances cells in place by n_steps steps of dt, in the unit of the surrogate's time.
-    void step(const Cells& cells, double dt, std::uint32_t n_steps = 1) {
-        check(emucell_step(raw(), &cells.raw(), dt, n_steps));
+    void step(const Cells& cells, double dt, std::uint32_t n_steps = 1) { finish(try_step(cells, dt, n_steps)); }
+    emucell_status try_step(const Cells& cells, double dt, std::uint32_t n_steps = 1) noexcept {
+        begin();
+        return emucell_step(raw(), &cells.raw(), dt, n_steps);
+    }
+
+    // Waits until what was asked for has been done: on a GPU calls only queue it.
+    void synchronize() { finish(try_synchronize()); }
+    emucell_status try_synchronize() noexcept {
+        begin();
+        return emucell_session_synchronize(raw());
+    }
+
+    // What the fallback threw in the last call, after a try_... that gave EMUCELL_CALLBACK; else null.
+    std::exception_ptr fallback_exception() const noexcept { return fallback_ ? fallback_->exception : nullptr; }
+
+    // What the session did since it was made or its counters were reset.
+    emucell_counters counters() const {
+        emucell_counters counters;
+        check(emucell_counters_init(&counters));
+        check(emucell_session_counters(raw(), &counters));
+        return counters;
+    }
+    void reset_counters() { check(emucell_session_reset_counters(raw())); }
+
+    // Device and instruction set, for example "cpu avx512, threads: 1"; empty if moved away.
+    std::string name() const {
+        const char* name = emucell_session_name(raw());
+        return name ? name : "";
     }
 
     emucell_session* raw() const noexcept { return handle_.get(); }
 
 private:
+    // At a place of its own, which moves of the session do not change.
+    struct Fallback {
+        std::function<void(const FallbackCall&)> function;
+        std::exception_ptr exception;
+
+        // No exception may cross the library: it is kept until the call is over.
+        static std::int32_t call(void* data, const emucell_fallback_call* call) noexcept {
+            auto& fallback = *static_cast<Fallback*>(data);
+            try {
+                fallback.function(FallbackCall(*call));
+                return 0;
+            } catch (...) {
+                fallback.exception = std::current_exception();
+                return 1;
+            }
+        }
+    };
+
+    void begin() noexcept {
+        if (fallback_) fallback_->exception = nullptr;
+    }
+
+    void finish(emucell_status status) {
+        if (fallback_ && fallback_->exception) std::rethrow_exception(std::exchange(fallback_->exception, nullptr));
+        check(status);
+    }
+
     struct Destroy {
         void operator()(emucell_session* raw) const { emucell_session_destroy(&raw); }
     };
+    std::unique_ptr<Fallback> fallback_;
     std::unique_ptr<emucell_session, Destroy> handle_;
 };
+
+// ---------------------------------------------------------------------------------------------
+// Log
+
+// Receives a level (EMUCELL_LOG_...) and a message, on any thread that calls the library; what it
+// throws is dropped.
+using Log = std::function<void(std::uint32_t, std::string_view)>;
+
+// Sends messages of the library up to level to log; an empty function ends it. For the whole
+// process; see emucell_set_log.
+inline void set_log(Log log, std::uint32_t level) {
+    struct Receiver {
+        std::mutex mutex;
+        std::shared_ptr<const Log> log;
+
+        static void call(void* data, std::uint32_t level, const char* message) noexcept {
+            try {
+                auto& receiver = *static_cast<Receiver*>(data);
+                std::unique_lock<std::mutex> lock(receiver.mutex);
+                const std::shared_ptr<const Log> current = receiver.log;
+                lock.unlock();
+                if (current) (*current)(level, message);
+            } catch (...) {
+            }
+        }
+    };
+    // Never destroyed: other threads may log while the program ends.
+    static Receiver& receiver = *new Receiver;
+    const bool on = static_cast<bool>(log);
+    auto next = on ? std::make_shared<const Log>(std::move(log)) : nullptr;
+    {
+        const std::lock_guard<std::mutex> lock(receiver.mutex);
+        receiver.log.swap(next);
+    }
+    check(emucell_set_log(on ? Receiver::call : nullptr, &receiver, on ? level : EMUCELL_LOG_OFF));
+}
 
 }  // namespace emucell
 

@@ -27,6 +27,8 @@ help() {
 Usage: scripts/setup.sh COMMAND
 
   check                say what is missing on this machine, and how to install it
+  packages             install what the tests of the C library use and skip otherwise (gfortran, cmake, pkg-config,
+                       valgrind): with apt-get for root on Debian or Ubuntu; elsewhere say what to install
   libtorch [cpu|cuda]  libtorch $torch_version, which training is built on: .libtorch
                        (cpu: 0.5 GB to download, 0.6 GB on disk; cuda: for an NVIDIA GPU too, 2.5 GB to download,
                        3.8 GB on disk; neither word: what .libtorch is already, else cpu)
@@ -102,6 +104,25 @@ check() {
         [ -z "$rust_is_missing" ] || echo "  Rust: rustup (https://rustup.rs), then: rustup update stable && rustup default stable"
     } >&2
     exit 1
+}
+
+# What only tests use, and the package that has it.
+packages() {
+    local missing=() program package
+    for program in gcc:gcc g++:g++ make:make gfortran:gfortran cmake:cmake pkg-config:pkg-config valgrind:valgrind \
+        readelf:binutils; do
+        package=${program#*:}
+        have "${program%%:*}" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ] || ! have apt-get; then
+        fail "missing for the tests: ${missing[*]} (names of Debian's packages)." \
+            "On Debian or Ubuntu: sudo apt-get install ${missing[*]}"
+    fi
+    say "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}" ||
+        fail "apt-get could not install ${missing[*]} (see above)."
 }
 
 # The wheels are made for this one platform; pip would only say that it found none.
@@ -336,7 +357,7 @@ usage_error() {
 }
 
 case ${1:-} in
-    check | python | all) [ $# -eq 1 ] || usage_error ;;
+    check | packages | python | all) [ $# -eq 1 ] || usage_error ;;
     libtorch) case $#,${2:-} in 1, | 2,cpu | 2,cuda) ;; *) usage_error ;; esac ;;
     help | -h | --help) ;;
     *) usage_error ;;
@@ -346,6 +367,7 @@ case $1 in
         check
         say "everything needed is there"
         ;;
+    packages) packages ;;
     libtorch)
         check
         setup_libtorch "${2:-}"

@@ -83,6 +83,17 @@ impl Activation {
         }
     }
 
+    /// Whether the derivative at x is a function of the value at x, as that of tanh is 1 − tanh²; else
+    /// it has to be computed from x.
+    pub fn slope_follows_from_value(self) -> bool {
+        match self {
+            // With a negative slope, values do not tell on which side of 0 they came from.
+            Self::LeakyRelu { slope } => slope >= 0.0,
+            Self::Silu | Self::Gelu | Self::GeluTanh => false,
+            _ => true,
+        }
+    }
+
     /// The activation called `name`, with its default constants; case and `_` do not matter,
     /// so that PyTorch's class names (`LeakyReLU`, `SiLU`) are understood.
     ///

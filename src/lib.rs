@@ -12,9 +12,12 @@ pub mod capi;
 pub mod cell_model;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cxx")]
+pub mod cxx_bridge;
 #[cfg(feature = "data")]
 pub mod dataset;
 pub mod error;
+mod float_environment;
 pub mod format;
 pub mod kernels;
 pub mod program;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Each module of `src` and the modules that it may use beside itself.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("float_environment", &[]),
     ("activation", &["error"]),
     ("view", &["error"]),
     ("program", &["activation", "error"]),
@@ -18,7 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dataset", &["cell_model", "format", "view", "error"]),
     ("train", &["dataset", "surrogate", "program", "activation", "format", "cell_model", "view", "error"]),
     ("report", &["session", "cell_model", "dataset", "format", "surrogate", "program", "view", "error"]),
-    ("capi", &["session", "format", "surrogate", "view", "error"]),
+    ("capi", &["session", "format", "surrogate", "view", "float_environment", "error"]),
+    ("cxx_bridge", &["session", "format", "surrogate", "view", "error"]),
     // Thin, over the public interface of everything.
     (
         "cli",

@@ -18,7 +18,7 @@ fn good_file() -> Vec<u8> {
     let inputs = vec![variable("u", Role::State), variable("s", Role::Stimulus)];
     let outputs = vec![inputs[0].clone()];
     let surrogate = Surrogate::new(Kind::StepMap { dt: 0.5 }, inputs, outputs, b.finish(y)).unwrap();
-    onnx::to_bytes(&surrogate.with_initial_state(vec![0.0]).unwrap())
+    onnx::to_bytes(&surrogate.with_initial_state(vec![0.0]).unwrap()).unwrap()
 }
 
 fn message(bytes: &[u8]) -> String {

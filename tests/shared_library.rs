@@ -8,23 +8,28 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::c_compiler::{Client, Language, Linkage, compiler, succeed};
+use support::c_compiler::{Client, Language, Linkage, succeed};
+use support::clients::{ClientProgram, client};
 use support::shared_library::SharedLibrary;
 use support::{onnxruntime, python};
 
-/// Compiles the client `source` with both libraries and runs it on `surrogates`. It must end
-/// well, and neither it nor the library may print anything.
-fn run_client(source: &str, language: Language, surrogates: &[&str]) {
+/// Compiles a client with both libraries, and in all standards of its language, and runs it on its
+/// surrogates. It must end well, and neither it nor the library may print anything.
+fn run_client(name: &str) {
     let library = SharedLibrary::get();
-    let files: Vec<PathBuf> = surrogates.iter().map(|name| library.surrogate(name)).collect();
-    run_client_on(source, language, &files);
+    let files: Vec<PathBuf> = client(name).surrogates.iter().map(|name| library.surrogate(name)).collect();
+    run_client_on(client(name), &files);
 }
 
 /// The same with any files as arguments.
-fn run_client_on(source: &str, language: Language, files: &[PathBuf]) {
+fn run_client_on(&ClientProgram { source, language, .. }: &ClientProgram, files: &[PathBuf]) {
     let library = SharedLibrary::get();
-    for linkage in [Linkage::Shared, Linkage::Static] {
-        let client = Client { source, language, library: &library.folder, linkage };
+    let languages: &[Language] = match language {
+        Language::Cpp => &[Language::Cpp, Language::Cpp20],
+        _ => &[language],
+    };
+    for (linkage, language) in languages.iter().flat_map(|&l| [(Linkage::Shared, l), (Linkage::Static, l)]) {
+        let client = Client { source, language, library: &library.folder, linkage, flags: &[] };
         let program = client.compile(&library.work);
         let output = succeed(Command::new(&program).args(files));
         let printed = [output.stdout, output.stderr].concat();
@@ -34,39 +39,42 @@ fn run_client_on(source: &str, language: Language, files: &[PathBuf]) {
 
 #[test]
 fn conformance() {
-    run_client(
-        "tests/c/conformance.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("conformance.c");
 }
 
 #[test]
 fn layouts() {
-    run_client("tests/c/layouts.c", Language::C, &["fhn_euler_coarse"]);
+    run_client("layouts.c");
 }
 
 #[test]
 fn guards() {
-    run_client(
-        "tests/c/guards.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("guards.c");
 }
 
 #[test]
 fn bad_input() {
-    run_client(
-        "tests/c/bad_input.c",
-        Language::C,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("bad_input.c");
+}
+
+#[test]
+fn bad_memory() {
+    run_client("bad_memory.c");
 }
 
 #[test]
 fn damaged_files() {
-    run_client("tests/c/damaged_files.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+    run_client("damaged_files.c");
+}
+
+#[test]
+fn changed_files() {
+    run_client("changed_files.c");
+}
+
+#[test]
+fn derivatives() {
+    run_client("derivatives.c");
 }
 
 #[test]
@@ -75,42 +83,69 @@ fn onnx_runtime() {
     python::run("foreign_graphs.py", &[&library.work]);
     let surrogates = ["fhn_euler_coarse", "formula_network", "sine"].map(|name| library.surrogate(name));
     let files = [&[onnxruntime::library()][..], &surrogates].concat();
-    run_client_on("tests/c/onnxruntime.c", Language::C, &files);
+    // It is on no list: its first argument is no surrogate.
+    let program = ClientProgram { source: "tests/c/onnxruntime.c", ..*client("conformance.c") };
+    run_client_on(&program, &files);
 }
 
 #[test]
 fn threads() {
-    run_client("tests/c/threads.c", Language::C, &["fhn_euler_coarse"]);
+    run_client("threads.c");
 }
 
 /// Counts through glibc's own names of malloc.
 #[cfg(target_env = "gnu")]
 #[test]
 fn allocations() {
-    run_client("tests/c/allocations.c", Language::C, &["fhn_euler_coarse", "formula_network"]);
+    run_client("allocations.c");
+}
+
+#[test]
+fn state_of_the_host() {
+    run_client("host_state.c");
+}
+
+/// A program that knows only the first released header.
+#[test]
+fn programs_of_version_0_1() {
+    run_client("client_0_1.c");
 }
 
 #[test]
 fn cpp_wrapper() {
-    run_client(
-        "tests/cpp/wrapper.cpp",
-        Language::Cpp,
-        &["fhn_euler_coarse", "fhn_euler_threshold", "formula_network"],
-    );
+    run_client("wrapper.cpp");
 }
 
-/// Each header alone, in each language that it is for.
+#[test]
+fn cpp_sessions() {
+    run_client("sessions.cpp");
+}
+
+/// Each header alone, in each language that it is for, by every compiler that is there.
 #[test]
 fn headers_compile_alone() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (header, language) in
-        [("emucell.h", Language::C), ("emucell.h", Language::Cpp), ("emucell.hpp", Language::Cpp)]
-    {
-        let name = if language == Language::C { "c" } else { "c++" };
-        let header = root.join("include").join(header);
-        // `-include`, since a header given as the file to compile is warned about.
-        let mut command = compiler(language);
-        succeed(command.args(["-fsyntax-only", "-x", name, "-include"]).arg(header).arg("/dev/null"));
+    let cases = [
+        ("emucell.h", "c", "c99"),
+        ("emucell.h", "c", "c11"),
+        ("emucell.h", "c++", "c++17"),
+        ("emucell.h", "c++", "c++20"),
+        ("emucell.hpp", "c++", "c++17"),
+        ("emucell.hpp", "c++", "c++20"),
+        ("emucell_views.hpp", "c++", "c++17"),
+        ("emucell_views.hpp", "c++", "c++20"),
+    ];
+    for compiler in ["gcc", "clang"] {
+        if compiler == "clang" && Command::new(compiler).arg("--version").output().is_err() {
+            continue;
+        }
+        for (header, language, standard) in cases {
+            let mut command = Command::new(compiler);
+            command.args(["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]);
+            // `-include`, since a header given as the file to compile is warned about.
+            command.args(["-fsyntax-only", &format!("-std={standard}"), "-x", language, "-include"]);
+            succeed(command.arg(root.join("include").join(header)).arg("/dev/null"));
+        }
     }
 }
 
@@ -130,20 +165,4 @@ fn symbols_are_those_of_the_abi() {
     let exported: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     let expected: Vec<&str> = include_str!("abi/symbols.txt").lines().collect();
     assert_eq!(exported, expected, "tests/abi/symbols.txt says otherwise");
-}
-
-#[test]
-fn the_shared_library_needs_only_what_every_system_has() {
-    let library = SharedLibrary::get().folder.join("libemucell.so");
-    let output = succeed(Command::new("readelf").args(["-d", "-W"]).arg(library));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let names_after = |tag: &str| -> Vec<String> {
-        let lines = text.lines().filter(|line| line.contains(tag));
-        lines.filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned())).collect()
-    };
-    assert_eq!(names_after("(SONAME)"), ["libemucell.so.0"]);
-    let system = ["libc.", "libm.", "libgcc_s.", "libdl.", "libpthread.", "ld-linux"];
-    for needed in names_after("(NEEDED)") {
-        assert!(system.iter().any(|name| needed.starts_with(name)), "the library needs {needed}");
-    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use emucell::dataset::Pairs;
 use emucell::format::onnx;
+use emucell::format::pth::{self, NamedTensor};
 use emucell::surrogate::{Kind, Role};
 use emucell::train::recipe::{Options, Recipe, Trained, run};
 use emucell::{ErrorKind, Result};
@@ -147,6 +148,32 @@ fn data_may_come_from_a_file_beside_the_recipe() {
     let other = options(&folder.path().join("other"));
     let message = run(&Recipe::load(&path).unwrap(), other).unwrap_err().to_string();
     assert!(message.contains("w_next") && message.contains("rows.csv"), "{message}");
+}
+
+#[test]
+fn tensors_of_pytorch_are_training_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<[f32; 3]> =
+        (0..200).map(|i| [(i % 20) as f32 / 20.0, (i % 7) as f32 / 50.0, (i % 3) as f32 / 30.0]).collect();
+    let column = |name: &str, value: &dyn Fn(&[f32; 3]) -> f32| NamedTensor {
+        name: name.to_owned(),
+        shape: vec![rows.len(), 1],
+        values: rows.iter().map(value).collect(),
+    };
+    let u_next = |&[u, w, s]: &[f32; 3]| u + u * (u - 0.4) * (1.0 - u) - w + s;
+    let columns = [
+        column("s", &|row| row[2]),
+        column("w_next", &|&[u, w, _]| w + 0.1 * (0.04 * u - 0.16 * w)),
+        column("u", &|row| row[0]),
+        column("w", &|row| row[1]),
+        column("u_next", &u_next),
+    ];
+    pth::save(&folder.path().join("rows.pt"), &columns).unwrap();
+    let recipe = STEP_MAP.replace("pairs = 4000\nvalidation = 500", "training_file = \"rows.pt\"");
+    let path = folder.path().join("recipe.toml");
+    std::fs::write(&path, recipe).unwrap();
+    let result = run(&Recipe::load(&path).unwrap(), options(&folder.path().join("out"))).unwrap();
+    assert!(result.best_validation < 0.1, "{result:?}");
 }
 
 #[test]

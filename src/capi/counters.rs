@@ -1,5 +1,7 @@
 //! What a session counted.
 
+use std::mem::MaybeUninit;
+
 use super::guard::guarded;
 use super::session::emucell_session;
 use super::status::emucell_status;
@@ -75,7 +77,8 @@ pub unsafe extern "C" fn emucell_session_counters(
     // SAFETY: as this function's contract says.
     unsafe {
         emucell_session::with(session, |inner| {
-            let size = structs::read(counters.cast_const(), "counters")?.struct_size as usize;
+            let mut copy = MaybeUninit::uninit();
+            let size = structs::read(counters.cast_const(), "counters", &mut copy)?.struct_size as usize;
             let counted = inner.session.counters();
             let filled = emucell_counters {
                 struct_size: size as u32,

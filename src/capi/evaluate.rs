@@ -1,5 +1,7 @@
 //! The calls that everything else is there for.
 
+use std::mem::MaybeUninit;
+
 use super::cells::emucell_cells;
 use super::check_pointer;
 use super::evaluation::emucell_evaluation;
@@ -77,8 +79,9 @@ pub unsafe extern "C" fn emucell_step(
 /// # Safety
 /// As [`emucell_evaluate_parts`].
 unsafe fn evaluate(inner: &mut Inner, evaluation: *const emucell_evaluation) -> Result<()> {
+    let mut copy = MaybeUninit::uninit();
     // SAFETY: as this function's contract says, here and below.
-    let given = unsafe { structs::read(evaluation, "evaluation")? };
+    let given = unsafe { structs::read(evaluation, "evaluation", &mut copy)? };
     check_reserved(given.reserved, "emucell_evaluation")?;
     let Workspace { inputs, outputs } = &mut inner.workspace;
     // SAFETY: see above; the workspace is cleared before the next call.
@@ -98,10 +101,11 @@ unsafe fn evaluate(inner: &mut Inner, evaluation: *const emucell_evaluation) -> 
 /// # Safety
 /// As [`emucell_step`].
 unsafe fn step(inner: &mut Inner, cells: *const emucell_cells, dt: f64, n_steps: u32) -> Result<()> {
+    let mut copy = MaybeUninit::uninit();
     // SAFETY: as this function's contract says, here and below.
-    let given = unsafe { structs::read(cells, "cells")? };
+    let given = unsafe { structs::read(cells, "cells", &mut copy)? };
     check_reserved(given.reserved, "emucell_cells")?;
-    let n_rows = n_rows(&given)?;
+    let n_rows = n_rows(given)?;
     let (state, n_state) = either(&given.state, given.state_parts, given.n_state_parts, "state")?;
     let (parameters, n_parameters) =
         either(&given.parameters, given.parameter_parts, given.n_parameter_parts, "parameters")?;

@@ -1,21 +1,26 @@
-//! The border that no panic crosses.
+//! The border that no panic crosses, and no floating-point setting of the host.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::sync::Once;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use super::last_error;
 use super::status::emucell_status;
 use crate::error::Result;
+use crate::float_environment::DefaultFloatEnvironment;
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
+/// The last panic on one of the library's own threads.
+static HELPER_PANIC: Mutex<String> = Mutex::new(String::new());
+
 /// Runs `body` and turns its error or panic into a status and this thread's message.
 pub fn guarded(body: impl FnOnce() -> Result<()>) -> emucell_status {
     install_hook();
+    let _environment = DefaultFloatEnvironment::enter();
     let outer = INSIDE.replace(true);
     let result = catch_unwind(AssertUnwindSafe(body));
     INSIDE.set(outer);
@@ -26,8 +31,10 @@ pub fn guarded(body: impl FnOnce() -> Result<()>) -> emucell_status {
             error.kind().into()
         }
         Err(_) => {
-            let message = PANIC.with_borrow(|panic| format!("internal fault {panic}: please report it"));
-            last_error::set(&message);
+            // A panic of a helper goes on in this thread without another call of the hook.
+            let own = PANIC.take();
+            let text = if own.is_empty() { helper_panic().clone() } else { own };
+            last_error::set(&format!("internal fault {text}: please report it"));
             emucell_status::EMUCELL_PANIC
         }
     }
@@ -43,11 +50,17 @@ fn install_hook() {
             let own_thread = std::thread::current().name().is_some_and(|n| n.starts_with("emucell-"));
             if INSIDE.try_with(Cell::get).unwrap_or(false) {
                 let _ = PANIC.try_with(|panic| *panic.borrow_mut() = describe(info));
-            } else if !own_thread {
+            } else if own_thread {
+                *helper_panic() = describe(info);
+            } else {
                 previous(info);
             }
         }));
     });
+}
+
+fn helper_panic() -> MutexGuard<'static, String> {
+    HELPER_PANIC.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

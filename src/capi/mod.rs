@@ -10,6 +10,7 @@
 
 mod cells;
 mod counters;
+mod derivative;
 mod evaluate;
 mod evaluation;
 mod fallback;
@@ -28,6 +29,7 @@ mod view;
 
 pub use cells::*;
 pub use counters::*;
+pub use derivative::*;
 pub use evaluate::*;
 pub use evaluation::*;
 pub use fallback::{emucell_fallback, emucell_fallback_call};

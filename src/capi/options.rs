@@ -1,7 +1,7 @@
 //! How a session computes.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::mem::offset_of;
+use std::mem::{MaybeUninit, offset_of};
 use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -153,8 +153,9 @@ impl emucell_session_options {
         if options.is_null() {
             return Ok((SessionOptions::default(), None));
         }
+        let mut copy = MaybeUninit::uninit();
         // SAFETY: as this function's contract says, here and below.
-        let options = unsafe { structs::read(options, "options")? };
+        let options = unsafe { structs::read(options, "options", &mut copy)? };
         if options.reserved != 0 {
             return Err(Error::invalid("a reserved field of options is not 0")
                 .remedy("call emucell_session_options_init first"));

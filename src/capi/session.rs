@@ -56,8 +56,7 @@ impl emucell_session {
             entered = true;
             // SAFETY: `enter` lets one thread in.
             let result = body(unsafe { &mut *handle.inner.get() });
-            let fault = matches!(&result, Err(e) if e.kind() == ErrorKind::Poisoned);
-            handle.state.store(if fault { POISONED } else { IDLE }, Ordering::Release);
+            handle.state.store(IDLE, Ordering::Release);
             result
         });
         if entered && status == emucell_status::EMUCELL_PANIC {

@@ -1,5 +1,7 @@
 //! Structs that grow: the caller's header may know fewer fields than this library, or more.
 
+use std::mem::MaybeUninit;
+
 use super::check_pointer;
 use crate::error::{Error, Result};
 
@@ -37,24 +39,34 @@ pub(super) unsafe fn init<T: Sized32>(pointer: *mut T, size: u32, defaults: T, n
     Ok(())
 }
 
-/// Reads the caller's struct: fields that its header did not know are zero.
+/// Reads the caller's struct, by way of `copy` if it has another size than this library's: fields that
+/// its header did not know are zero.
 ///
 /// # Safety
-/// `pointer` is NULL or leads to as many bytes as the number there says.
+/// `pointer` is NULL or leads to as many bytes as the number there says, which nobody writes during
+/// `'a`.
 ///
 /// # Errors
 /// NULL, a size that no header had, or fields set that this library does not know.
-pub(super) unsafe fn read<T: Sized32>(pointer: *const T, name: &str) -> Result<T> {
+pub(super) unsafe fn read<'a, T: Sized32>(
+    pointer: *const T,
+    name: &str,
+    copy: &'a mut MaybeUninit<T>,
+) -> Result<&'a T> {
     check_pointer(pointer, name)?;
     // SAFETY: a struct of any size begins with its size.
     let found = unsafe { pointer.cast::<u32>().read() };
+    if found as usize == size_of::<T>() {
+        // SAFETY: the caller vouches for so many bytes; any bytes are valid in T.
+        return Ok(unsafe { &*pointer });
+    }
     check_size::<T>(found, name)?;
     let known = size_of::<T>().min(found as usize);
-    let mut copy = std::mem::MaybeUninit::<T>::zeroed();
+    *copy = MaybeUninit::zeroed();
     // SAFETY: `known` bytes are there on both sides; all bytes are valid in T.
     let copy = unsafe {
         copy.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(pointer.cast(), known);
-        copy.assume_init()
+        copy.assume_init_ref()
     };
     // SAFETY: the caller's struct is `found` bytes long.
     let unknown =

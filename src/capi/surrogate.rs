@@ -16,6 +16,8 @@ use crate::surrogate::{Kind, Surrogate};
 pub const EMUCELL_SOLUTION_MAP: u32 = 1;
 /// Kind of a surrogate: (x, stimulus, parameters) → x after one step.
 pub const EMUCELL_STEP_MAP: u32 = 2;
+/// Kind of a surrogate made by emucell_surrogate_derivative().
+pub const EMUCELL_DERIVATIVE: u32 = 3;
 
 /// A trained network with everything needed to use it. Immutable: any number of threads may use
 /// one at once. Sessions keep what they need of it, so that it may be destroyed before them.
@@ -54,7 +56,7 @@ pub unsafe extern "C" fn emucell_surrogate_load(
     out: *mut *mut emucell_surrogate,
 ) -> emucell_status {
     // SAFETY: as this function's contract says.
-    load_into(unsafe { required_mut(out, "out") }, || {
+    make_into(unsafe { required_mut(out, "out") }, || {
         check_pointer(path, "path")?;
         // SAFETY: as this function's contract says.
         let path = unsafe { CStr::from_ptr(path) };
@@ -76,21 +78,22 @@ pub unsafe extern "C" fn emucell_surrogate_load_memory(
     out: *mut *mut emucell_surrogate,
 ) -> emucell_status {
     // SAFETY: as this function's contract says.
-    load_into(unsafe { required_mut(out, "out") }, || {
+    make_into(unsafe { required_mut(out, "out") }, || {
         check_pointer(bytes, "bytes")?;
         // SAFETY: as this function's contract says.
         onnx::from_bytes(unsafe { std::slice::from_raw_parts(bytes, size) })
     })
 }
 
-fn load_into(
+/// Puts the surrogate that `make` makes into `out`, NULL if it fails.
+pub(super) fn make_into(
     out: Result<&mut *mut emucell_surrogate>,
-    load: impl FnOnce() -> Result<Surrogate>,
+    make: impl FnOnce() -> Result<Surrogate>,
 ) -> emucell_status {
     guarded(|| {
         let out = out?;
         *out = std::ptr::null_mut();
-        *out = Box::into_raw(Box::new(emucell_surrogate::new(load()?)));
+        *out = Box::into_raw(Box::new(emucell_surrogate::new(make()?)));
         Ok(())
     })
 }
@@ -112,8 +115,8 @@ pub unsafe extern "C" fn emucell_surrogate_destroy(surrogate: *mut *mut emucell_
     });
 }
 
-/// Puts EMUCELL_SOLUTION_MAP or EMUCELL_STEP_MAP into *kind, and the step of a step map, in the
-/// unit of its time, into *dt (0 for a solution map). Either may be NULL.
+/// Puts EMUCELL_SOLUTION_MAP, EMUCELL_STEP_MAP or EMUCELL_DERIVATIVE into *kind, and the step of a
+/// step map, in the unit of its time, into *dt (0 for other kinds). Either may be NULL.
 ///
 /// # Safety
 /// surrogate is NULL or a live handle; kind and dt are NULL or may be written.
@@ -130,6 +133,7 @@ pub unsafe extern "C" fn emucell_surrogate_kind(
         let (own_kind, own_dt) = match surrogate.surrogate.kind() {
             Kind::SolutionMap => (EMUCELL_SOLUTION_MAP, 0.0),
             Kind::StepMap { dt } => (EMUCELL_STEP_MAP, dt),
+            Kind::Derivative => (EMUCELL_DERIVATIVE, 0.0),
         };
         if let Some(kind) = kind {
             *kind = own_kind;

@@ -17,7 +17,7 @@ pub enum OutputType {
     F64,
 }
 
-/// Reads cells × `variables` from the `.npy`, `.npz` or `.csv` file at `path`.
+/// Reads cells × `variables` from the `.npy`, `.npz`, `.csv` or `.pt` file at `path`.
 pub fn read_cells(path: &Path, variables: &[&Variable]) -> Result<Array2<f64>> {
     let cells = read_matrix(path)?.values;
     if cells.ncols() != variables.len() {

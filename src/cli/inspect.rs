@@ -36,7 +36,7 @@ impl Inspect {
 fn as_json(surrogate: &Surrogate) -> serde_json::Value {
     let program = surrogate.program().ok();
     let dt = match surrogate.kind() {
-        Kind::SolutionMap => None,
+        Kind::SolutionMap | Kind::Derivative => None,
         Kind::StepMap { dt } => Some(dt),
     };
     json!({
@@ -59,6 +59,7 @@ fn as_json(surrogate: &Surrogate) -> serde_json::Value {
 fn print(surrogate: &Surrogate) {
     match surrogate.kind() {
         Kind::SolutionMap => println!("solution map: (t, x0, parameters) → x(t)"),
+        Kind::Derivative => println!("derivative: values, then their derivatives"),
         Kind::StepMap { dt } => println!("step map: (x, stimulus, parameters) → x after Δt = {dt}"),
     }
     if let Some(model) = surrogate.cell_model() {
@@ -135,6 +136,12 @@ fn describe(operation: &Operation) -> String {
         Operation::Table { input, table } => format!("table of {} rows({})", table.n_rows(), input.index()),
         Operation::Relax { state, rate, drive } => {
             format!("relax({}, {}, {})", state.index(), rate.index(), drive.index())
+        }
+        Operation::Slope { input, activation } => {
+            format!("slope of {}({})", activation.name(), input.index())
+        }
+        Operation::TableSlope { input, table } => {
+            format!("slopes of a table of {} rows({})", table.n_rows(), input.index())
         }
     }
 }

@@ -3,6 +3,7 @@
 mod arrays;
 mod bench;
 mod build_engine;
+mod convert;
 mod eval;
 mod generate;
 mod inspect;
@@ -39,6 +40,7 @@ enum Command {
     Report(report::Report),
     Bench(bench::Bench),
     BuildEngine(build_engine::BuildEngine),
+    Convert(convert::Convert),
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
@@ -67,5 +69,6 @@ fn run(command: Command) -> Result<()> {
         Command::Report(report) => report.run(),
         Command::Bench(bench) => bench.run(),
         Command::BuildEngine(build) => build.run(),
+        Command::Convert(convert) => convert.run(),
     }
 }

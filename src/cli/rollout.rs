@@ -106,9 +106,12 @@ impl Rollout {
         match (surrogate.kind(), self.dt) {
             (Kind::StepMap { dt }, None) => Ok(dt),
             (_, Some(dt)) => Ok(dt),
-            (Kind::SolutionMap, None) => Err(Error::invalid("a solution map has no step of its own")
-                .in_file(&self.file)
-                .remedy("give the length of a step with --dt")),
+            (Kind::SolutionMap | Kind::Derivative, None) => Err(Error::invalid(format!(
+                "a {} has no step of its own",
+                surrogate.kind().name().replace('_', " ")
+            ))
+            .in_file(&self.file)
+            .remedy("give the length of a step with --dt")),
         }
     }
 }

@@ -2,6 +2,8 @@
 //! replaced atomically when written.
 
 #[cfg(feature = "data")]
+mod archive;
+#[cfg(feature = "data")]
 pub mod arrays;
 pub mod atomic;
 pub mod onnx;

@@ -112,6 +112,11 @@ pub struct Kernels {
         width: usize,
         lanes: usize,
     ),
+    /// The derivative of an activation on `width` columns that hold its values or arguments; see
+    /// [`Activation::slope_follows_from_value`].
+    pub slope: unsafe fn(activation: Activation, x: *const f32, y: *mut f32, width: usize, lanes: usize),
+    /// Slopes of all functions of a table at one column's arguments, 0 beyond its ends.
+    pub table_slope: unsafe fn(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize),
 }
 
 impl Kernels {

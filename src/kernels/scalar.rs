@@ -5,7 +5,7 @@ use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 use crate::kernels::packed::ROWS;
 
 pub static KERNELS: Kernels =
-    Kernels { name: "scalar", dense, dense_one, activation, exp, binary, table, relax };
+    Kernels { name: "scalar", dense, dense_one, activation, exp, binary, table, relax, slope, table_slope };
 
 /// # Safety
 /// See [`Kernels`].
@@ -105,6 +105,33 @@ unsafe fn relax(
     }
 }
 
+/// # Safety
+/// See [`Kernels`].
+unsafe fn slope(activation: Activation, x: *const f32, y: *mut f32, width: usize, lanes: usize) {
+    // SAFETY: the caller's blocks are `width` columns wide.
+    unsafe { for_each(width, lanes, |i| *y.add(i) = slope_at(activation, *x.add(i))) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn table_slope(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize) {
+    let last = table.values.len() / table.width - 1;
+    for lane in 0..lanes {
+        // SAFETY: the argument is one column.
+        let position = (unsafe { *x.add(lane) } - table.first) * table.rows_per_unit;
+        let row = (position as usize).min(last - 1);
+        for column in 0..table.width {
+            let slope = match position {
+                p if p.is_nan() => p,
+                p if p < 0.0 || p > last as f32 => 0.0,
+                _ => table.differences[row * table.width + column] * table.rows_per_unit,
+            };
+            // SAFETY: the result has the table's width.
+            unsafe { *y.add(column * TILE + lane) = slope };
+        }
+    }
+}
+
 /// Calls `f` with the offset of every lane of every column.
 fn for_each(width: usize, lanes: usize, mut f: impl FnMut(usize)) {
     for column in 0..width {
@@ -162,6 +189,45 @@ fn activate(activation: Activation, x: f32) -> f32 {
             // √(2/π)
             let inner = 0.797_884_6 * (x + 0.044_715 * x * x * x);
             x * sigmoid(2.0 * inner)
+        }
+    }
+}
+
+/// The derivative of `activation` from its value or argument; arguments are limited to where the
+/// factors of its terms do not overflow.
+fn slope_at(activation: Activation, from: f32) -> f32 {
+    let step = |above: f32, below: f32| match from {
+        y if y.is_nan() => y,
+        y if y > 0.0 => above,
+        _ => below,
+    };
+    let unit = |scale: f32, alpha: f32, width: f32| step(scale, (from + scale * alpha) / width);
+    match activation {
+        Activation::Linear => step(1.0, 1.0),
+        Activation::Relu => step(1.0, 0.0),
+        Activation::LeakyRelu { slope } => step(1.0, slope),
+        Activation::Elu { alpha } => unit(1.0, alpha, 1.0),
+        Activation::Selu => unit(SELU_SCALE, SELU_ALPHA, 1.0),
+        Activation::Celu { alpha } => unit(1.0, alpha, alpha),
+        Activation::Tanh => (1.0 - from) * (1.0 + from),
+        Activation::Sigmoid => from * (1.0 - from),
+        Activation::Softplus => -(-from).exp_m1(),
+        Activation::Silu => {
+            let x = from.clamp(-88.0, 88.0);
+            sigmoid(x) * (1.0 + x * sigmoid(-x))
+        }
+        Activation::Gelu => {
+            let x = from.clamp(-13.0, 13.0);
+            // 1/√(2π)
+            let density = 0.398_942_3 * (-0.5 * x * x).exp();
+            0.5 * erfcf(-x * std::f32::consts::FRAC_1_SQRT_2) + x * density
+        }
+        Activation::GeluTanh => {
+            let x = from.clamp(-10.0, 10.0);
+            // 2·√(2/π)
+            let inner = 1.595_769 * (x + 0.044_715 * x * x * x);
+            let slope = 1.595_769 * (1.0 + 3.0 * 0.044_715 * x * x);
+            sigmoid(inner) * (1.0 + x * sigmoid(-inner) * slope)
         }
     }
 }

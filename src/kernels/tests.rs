@@ -62,6 +62,60 @@ fn activations_are_accurate_over_their_whole_range() {
     }
 }
 
+/// The derivative of the activation in double precision, from its value or argument.
+fn reference_slope(activation: Activation, from: f64) -> f64 {
+    let mut b = crate::program::ProgramBuilder::new(1).unwrap();
+    let input = crate::program::BlockId::INPUT;
+    let y = b.push(crate::program::Operation::Slope { input, activation }).unwrap();
+    b.finish(y).evaluate_reference(&[from])[0]
+}
+
+#[test]
+fn slopes_of_activations_are_accurate_over_their_whole_range() {
+    let others = [
+        Activation::LeakyRelu { slope: -0.3 },
+        Activation::Elu { alpha: 0.7 },
+        Activation::Celu { alpha: 1.7 },
+    ];
+    for (kernels, activation) in Kernels::available()
+        .into_iter()
+        .flat_map(|k| Activation::ALL.into_iter().chain(others).map(move |a| (k, a)))
+    {
+        // What the slopes are computed from: values between their bounds, or arguments.
+        let (low, high) = match activation {
+            Activation::Tanh => (-1.0, 1.0),
+            Activation::Sigmoid => (0.0, 1.0),
+            Activation::Softplus => (0.0, f32::INFINITY),
+            Activation::Elu { alpha } | Activation::Celu { alpha } => (-alpha, f32::INFINITY),
+            Activation::Selu => (-crate::activation::SELU_ALPHA, f32::INFINITY),
+            _ => (f32::NEG_INFINITY, f32::INFINITY),
+        };
+        // Sums of terms of different sign, whose error counts absolutely.
+        let smallest = match activation {
+            Activation::Silu | Activation::Gelu | Activation::GeluTanh => 1.0,
+            _ => f32::MIN_POSITIVE,
+        };
+        for scale in [1e-30f32, 1e-5, 0.1, 1.0, 4.0, 12.0, 80.0, 1e30] {
+            for chunk in 0..64 {
+                let x = columns(1, |_, lane| (scale * noise(chunk * TILE + lane)).clamp(low, high));
+                let mut y = vec![0.0; TILE];
+                // SAFETY: one column each, available instructions.
+                unsafe { (kernels.slope)(activation, x.as_ptr(), y.as_mut_ptr(), 1, TILE) };
+                for (&x, &y) in x.iter().zip(&y) {
+                    let exact = reference_slope(activation, f64::from(x));
+                    let error =
+                        if exact.abs() < 1e-30 { f64::from(y.abs()) } else { ulps(y, exact, smallest) };
+                    assert!(error <= 5.0, "{} {activation:?} at {x:e}: {y:e} {exact:e}", kernels.name);
+                }
+            }
+        }
+        let (x, mut y) = (columns(1, |_, _| f32::NAN), vec![0.0f32; TILE]);
+        // SAFETY: as above.
+        unsafe { (kernels.slope)(activation, x.as_ptr(), y.as_mut_ptr(), 1, TILE) };
+        assert!(y[3].is_nan(), "{} {activation:?}", kernels.name);
+    }
+}
+
 #[test]
 fn activations_and_exp_keep_nan_and_saturate() {
     let x = columns(1, |_, lane| match lane % 6 {
@@ -224,6 +278,24 @@ fn tables_interpolate_and_stay_inside() {
             let exact = at(row) + (position - row as f64) * (at(row + 1) - at(row));
             assert!((f64::from(y) - exact).abs() < 2e-6, "{} at {}: {y} {exact}", kernels.name, x[lane]);
         }
+    }
+}
+
+#[test]
+fn slopes_of_tables_are_those_of_their_segments() {
+    let table = UniformTable::new(-1.0, 0.5, 2, vec![1.0, 5.0, 2.0, 4.0, 4.0, 4.5]);
+    // Below, first point, inside, inner point, inside, last point, beyond.
+    let arguments = [-1.01, -1.0, 0.0, 1.0, 2.0, 3.0, 3.01, f32::INFINITY, f32::NEG_INFINITY];
+    let first = [0.0, 0.5, 0.5, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0];
+    let second = [0.0, -0.5, -0.5, 0.25, 0.25, 0.25, 0.0, 0.0, 0.0];
+    let x = columns(1, |_, lane| arguments.get(lane).copied().unwrap_or(f32::NAN));
+    for kernels in Kernels::available() {
+        let mut y = vec![7.0; 2 * TILE];
+        // SAFETY: one column in, the table's width out, available instructions.
+        unsafe { (kernels.table_slope)(&table, x.as_ptr(), y.as_mut_ptr(), TILE) };
+        assert_eq!(y[..9], first, "{}", kernels.name);
+        assert_eq!(y[TILE..TILE + 9], second, "{}", kernels.name);
+        assert!(y[9].is_nan() && y[TILE + 9].is_nan());
     }
 }
 

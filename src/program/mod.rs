@@ -5,8 +5,11 @@
 //! each other, so that plain networks, residual step maps, gate relaxations with tables, current
 //! monomials and branch–trunk products are all one thing to them.
 
+mod derivative;
 mod fuse;
 mod reference;
+
+pub use derivative::Derivative;
 
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -31,7 +34,7 @@ impl BlockId {
 }
 
 /// Operators on two blocks of equal width, or of which one is a single column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BinaryOperator {
     /// left + right
     Add,
@@ -137,6 +140,21 @@ pub enum Operation {
         /// rate·(steady state).
         drive: BlockId,
     },
+    /// Derivative of an activation, element by element. Made by [`Program::derivative`].
+    Slope {
+        /// The activation's values or arguments; see [`Activation::slope_follows_from_value`].
+        input: BlockId,
+        /// The function whose derivative it is.
+        activation: Activation,
+    },
+    /// Derivatives of the functions of a table: slopes of the segment in which the argument lies,
+    /// 0 beyond the ends. Made by [`Program::derivative`].
+    TableSlope {
+        /// A block of one column.
+        input: BlockId,
+        /// The tabulated functions.
+        table: Table,
+    },
 }
 
 impl Operation {
@@ -148,7 +166,9 @@ impl Operation {
             | Self::Activation { input, .. }
             | Self::Exp { input }
             | Self::Slice { input, .. }
-            | Self::Table { input, .. } => vec![*input],
+            | Self::Table { input, .. }
+            | Self::Slope { input, .. }
+            | Self::TableSlope { input, .. } => vec![*input],
             Self::Binary { left, right, .. } => vec![*left, *right],
             Self::Concat { inputs } => inputs.clone(),
             Self::Relax { state, rate, drive } => vec![*state, *rate, *drive],
@@ -162,7 +182,9 @@ impl Operation {
             | Self::Activation { input, .. }
             | Self::Exp { input }
             | Self::Slice { input, .. }
-            | Self::Table { input, .. } => *input = f(*input),
+            | Self::Table { input, .. }
+            | Self::Slope { input, .. }
+            | Self::TableSlope { input, .. } => *input = f(*input),
             Self::Binary { left, right, .. } => {
                 *left = f(*left);
                 *right = f(*right);
@@ -350,7 +372,9 @@ impl ProgramBuilder {
                 check_finite(bias, "bias")?;
                 Ok(bias.len())
             }
-            Operation::Activation { input, .. } | Operation::Exp { input } => Ok(self.width(*input)),
+            Operation::Activation { input, .. }
+            | Operation::Exp { input }
+            | Operation::Slope { input, .. } => Ok(self.width(*input)),
             Operation::Binary { left, right, .. } => self.common_width(&[*left, *right]),
             Operation::Relax { state, rate, drive } => {
                 let width = self.common_width(&[*state, *rate, *drive])?;
@@ -369,7 +393,7 @@ impl ProgramBuilder {
                     ))),
                 }
             }
-            Operation::Table { input, table } => {
+            Operation::Table { input, table } | Operation::TableSlope { input, table } => {
                 check_table(table)?;
                 match self.width(*input) {
                     1 => Ok(table.width),

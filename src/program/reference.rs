@@ -47,10 +47,14 @@ fn evaluate(operation: &Operation, blocks: &[Vec<f64>]) -> Vec<f64> {
             let (y, k, a) = (&blocks[state.0], &blocks[rate.0], &blocks[drive.0]);
             (0..y.len()).map(|i| y[i] + (a[i] - k[i] * y[i])).collect()
         }
+        Operation::Slope { input, activation } => {
+            blocks[input.0].iter().map(|&x| slope(*activation, x)).collect()
+        }
+        Operation::TableSlope { input, table } => slope_of_table(table, blocks[input.0][0]),
     }
 }
 
-fn combine(operator: BinaryOperator, l: f64, r: f64) -> f64 {
+pub(super) fn combine(operator: BinaryOperator, l: f64, r: f64) -> f64 {
     match operator {
         BinaryOperator::Add => l + r,
         BinaryOperator::Subtract => l - r,
@@ -62,10 +66,25 @@ fn combine(operator: BinaryOperator, l: f64, r: f64) -> f64 {
     }
 }
 
+fn position(table: &Table, x: f64) -> f64 {
+    (x - f64::from(table.first)) * f64::from(table.rows_per_unit)
+}
+
+fn slope_of_table(table: &Table, x: f64) -> Vec<f64> {
+    let (position, last) = (position(table, x), table.n_rows() - 1);
+    let row = (position as usize).min(last - 1);
+    let value = |r: usize, c: usize| f64::from(table.values[r * table.width + c]);
+    let slope = |c| match position {
+        p if p.is_nan() => p,
+        p if p < 0.0 || p > last as f64 => 0.0,
+        _ => (value(row + 1, c) - value(row, c)) * f64::from(table.rows_per_unit),
+    };
+    (0..table.width).map(slope).collect()
+}
+
 fn look_up(table: &Table, x: f64) -> Vec<f64> {
     let rows = table.n_rows();
-    let position =
-        ((x - f64::from(table.first)) * f64::from(table.rows_per_unit)).clamp(0.0, (rows - 1) as f64);
+    let position = position(table, x).clamp(0.0, (rows - 1) as f64);
     // NaN casts to 0 and stays NaN in the fraction.
     let row = (position as usize).min(rows - 2);
     let fraction = position - row as f64;
@@ -100,6 +119,37 @@ fn activate(activation: Activation, x: f64) -> f64 {
         Activation::GeluTanh => {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
             x * sigmoid(2.0 * inner)
+        }
+    }
+}
+
+/// The derivative of `activation`, from its value where that is enough, else from its argument.
+fn slope(activation: Activation, from: f64) -> f64 {
+    let step = |above: f64, below: f64| match from {
+        y if y.is_nan() => y,
+        y if y > 0.0 => above,
+        _ => below,
+    };
+    let unit = |scale: f64, alpha: f64, width: f64| step(scale, (from + scale * alpha) / width);
+    match activation {
+        Activation::Linear => step(1.0, 1.0),
+        Activation::Relu => step(1.0, 0.0),
+        Activation::LeakyRelu { slope } => step(1.0, f64::from(slope)),
+        Activation::Elu { alpha } => unit(1.0, f64::from(alpha), 1.0),
+        Activation::Selu => unit(f64::from(SELU_SCALE), f64::from(SELU_ALPHA), 1.0),
+        Activation::Celu { alpha } => unit(1.0, f64::from(alpha), f64::from(alpha)),
+        Activation::Tanh => (1.0 - from) * (1.0 + from),
+        Activation::Sigmoid => from * (1.0 - from),
+        Activation::Softplus => -(-from).exp_m1(),
+        Activation::Silu => sigmoid(from) * (1.0 + from * sigmoid(-from)),
+        Activation::Gelu => {
+            let density = (-0.5 * from * from).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            0.5 * erfc(-from / std::f64::consts::SQRT_2) + from * density
+        }
+        Activation::GeluTanh => {
+            let k = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
+            let (inner, slope) = (from + 0.044715 * from.powi(3), 1.0 + 3.0 * 0.044715 * from * from);
+            sigmoid(k * inner) * (1.0 + from * sigmoid(-k * inner) * k * slope)
         }
     }
 }

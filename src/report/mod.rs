@@ -106,7 +106,7 @@ impl Description {
             kind: surrogate.kind().name(),
             dt: match surrogate.kind() {
                 Kind::StepMap { dt } => Some(dt),
-                Kind::SolutionMap => None,
+                Kind::SolutionMap | Kind::Derivative => None,
             },
             inputs: surrogate.inputs().to_vec(),
             outputs: surrogate.outputs().to_vec(),

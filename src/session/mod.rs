@@ -176,16 +176,20 @@ impl Session {
 
     /// Where each input of a step comes from.
     fn lay_out_step_inputs(&mut self, cells: &Cells<'_>) {
-        let mut states = 0..;
-        let mut stimuli = cells.stimulus.iter().flat_map(|v| (0..self.n_stimuli).map(|j| v.column(j)));
-        let mut parameters = cells.parameters.iter().flat_map(Columns::columns);
+        let (mut states, mut stimuli, mut parameters) = (0, 0, 0);
+        let next = |n: &mut usize| std::mem::replace(n, *n + 1);
         let expected = "as many columns as were checked";
         self.step_inputs.clear();
         self.step_inputs.extend(self.surrogate.inputs().iter().map(|variable| match variable.role {
             Role::Time => StepInput::Time,
-            Role::State => StepInput::State(states.next().expect(expected)),
-            Role::Stimulus => StepInput::ByPosition(stimuli.next().expect(expected)),
-            Role::Parameter => StepInput::ByRow(parameters.next().expect(expected)),
+            Role::State => StepInput::State(next(&mut states)),
+            Role::Stimulus => {
+                StepInput::ByPosition(cells.stimulus.expect(expected).column(next(&mut stimuli)))
+            }
+            Role::Parameter => {
+                let columns = cells.parameters.as_ref().expect(expected);
+                StepInput::ByRow(columns.column(next(&mut parameters)).expect(expected))
+            }
         }));
     }
 
@@ -206,6 +210,10 @@ impl Session {
                     .remedy("evaluate it instead of stepping"))
             }
             Kind::SolutionMap => Ok(()),
+            Kind::Derivative => {
+                Err(Error::invalid("a derivative does not step")
+                    .remedy("evaluate it; step the surrogate itself"))
+            }
         }
     }
 

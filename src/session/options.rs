@@ -9,7 +9,7 @@ use crate::backend::onnxruntime::{OnnxRuntimeBackend, OnnxRuntimeOptions, Provid
 use crate::backend::{Backend, Check, Device, Guard, Precision, Stream};
 use crate::error::{Error, Result};
 use crate::format::onnx;
-use crate::surrogate::{Network, Surrogate, Variable};
+use crate::surrogate::{Kind, Network, Surrogate, Variable};
 
 /// Who runs the surrogate's network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,6 +120,9 @@ impl SessionOptions {
     }
 
     fn onnxruntime(&self, surrogate: &Surrogate, provider: Provider) -> Result<Box<dyn Backend>> {
+        if surrogate.kind() == Kind::Derivative {
+            return Err(Error::unsupported("a derivative on ONNX Runtime").remedy("use the native backend"));
+        }
         if let Some(name) = &self.instruction_set {
             return Err(Error::unsupported(format!("instruction set \"{name}\" with ONNX Runtime"))
                 .remedy("name none: ONNX Runtime takes the machine's fastest"));
@@ -134,7 +137,8 @@ impl SessionOptions {
             engine_cache: self.engine_cache.clone(),
             check: self.domain(surrogate),
         };
-        Ok(Box::new(OnnxRuntimeBackend::new(&onnx::graph_of(surrogate), options)?))
+        let graph = onnx::graph_of(surrogate)?;
+        Ok(Box::new(OnnxRuntimeBackend::new(&graph, options)?))
     }
 
     fn domain(&self, surrogate: &Surrogate) -> Check {

@@ -1,6 +1,7 @@
 //! A trained surrogate with everything needed to use it: its variables, kind, step, initial
 //! state, provenance and network.
 
+mod derivative;
 mod network;
 mod variable;
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use network::{Graph, Network, Port};
 pub use variable::{Role, Variable};
+
+pub use crate::program::Derivative;
 
 use crate::error::{Error, Result};
 use crate::program::Program;
@@ -24,6 +27,8 @@ pub enum Kind {
         /// Δt in the unit of the surrogate's time, milliseconds for the shipped cell models.
         dt: f64,
     },
+    /// Outputs with a derivative of them, to evaluate; see [`Surrogate::derivative`].
+    Derivative,
 }
 
 impl Kind {
@@ -32,6 +37,7 @@ impl Kind {
         match self {
             Self::SolutionMap => "solution_map",
             Self::StepMap { .. } => "step_map",
+            Self::Derivative => "derivative",
         }
     }
 }

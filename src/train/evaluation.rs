@@ -81,7 +81,7 @@ pub fn evaluate(model: &Model, task: &Task, cells: &Cells) -> Result<Evaluation>
     let drawn = Sampling::Uniform.sample(&cells.ranges, cells.cells, cells.seed)?;
     let times: Vec<f64> = (1..=n_samples).map(|i| cells.every * i as f64).collect();
     let given = match task.kind() {
-        Kind::SolutionMap => at_times(model, drawn.clone(), &times),
+        Kind::SolutionMap | Kind::Derivative => at_times(model, drawn.clone(), &times),
         Kind::StepMap { dt } => rolled_out(model, drawn.clone(), cells.every, dt, n_samples)?,
     };
     let solved = |solver| -> Result<Samples> {

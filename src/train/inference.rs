@@ -47,7 +47,7 @@ impl Inference {
     /// Prepares `program`, in single precision.
     ///
     /// # Errors
-    /// A GPU that libtorch does not see.
+    /// A GPU that libtorch does not see; derivatives, which are the native backend's only.
     pub fn new(program: &Program, device: Device) -> Result<Self> {
         if device != Device::Cpu && !tch::Cuda::is_available() {
             return Err(Error::unsupported("libtorch sees no CUDA device")
@@ -55,7 +55,7 @@ impl Inference {
         }
         let (n_inputs, n_outputs) = (program.n_inputs(), program.n_outputs());
         let step = |(_, operation): (BlockId, &Operation)| Step::new(program, operation, device);
-        let steps = program.steps().map(step).collect();
+        let steps = program.steps().map(step).collect::<Result<_>>()?;
         Ok(Self { steps, output: program.output(), n_inputs, n_outputs, device })
     }
 
@@ -94,12 +94,12 @@ impl Inference {
 }
 
 impl Step {
-    fn new(program: &Program, operation: &Operation, device: Device) -> Self {
+    fn new(program: &Program, operation: &Operation, device: Device) -> Result<Self> {
         let matrix = |values: &[f32], width: usize| {
             let rows = (values.len() / width) as i64;
             Tensor::from_slice(values).view([rows, width as i64]).to_device(device)
         };
-        match operation {
+        Ok(match operation {
             Operation::Constant { values } => Self::Constant(matrix(values, values.len())),
             Operation::Dense { input, weights, bias, activation } => Self::Dense {
                 input: *input,
@@ -124,7 +124,10 @@ impl Step {
             Operation::Relax { state, rate, drive } => {
                 Self::Relax { state: *state, rate: *rate, drive: *drive }
             }
-        }
+            Operation::Slope { .. } | Operation::TableSlope { .. } => {
+                return Err(Error::unsupported("a derivative on libtorch").remedy("use the native backend"));
+            }
+        })
     }
 
     fn run(&self, blocks: &[Tensor]) -> Tensor {

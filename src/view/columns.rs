@@ -117,6 +117,17 @@ impl Columns<'_> {
         self.views().iter().map(|view| view.layout.n_variables).sum()
     }
 
+    /// The column of `variable`, counted through all views.
+    pub fn column(&self, mut variable: usize) -> Option<Column> {
+        for view in self.views() {
+            match variable.checked_sub(view.layout.n_variables) {
+                None => return Some(view.column(variable)),
+                Some(behind) => variable = behind,
+            }
+        }
+        None
+    }
+
     /// Every variable's column, in order.
     pub fn columns(&self) -> impl Iterator<Item = Column> {
         self.views().iter().flat_map(|view| (0..view.layout.n_variables).map(|j| view.column(j)))

@@ -1,6 +1,7 @@
-// Many threads with a session each over one surrogate; two threads that share a session by mistake.
+// Many threads with a session each over one surrogate, while others load and free; two threads that
+// share a session by mistake. Memory checkers watch this program, too.
 //
-// Argument: fhn_euler_coarse.onnx
+// Arguments: fhn_euler_coarse.onnx formula_network.onnx
 
 #define _POSIX_C_SOURCE 200809L
 
@@ -10,9 +11,10 @@
 #include "check.h"
 #include "expected.h"
 
-enum { N_THREADS = 8, N_CELLS = 200, N_CALLS = 50, N_CELLS_OF_A_LONG_CALL = 50000 };
+enum { N_THREADS = 16, N_CELLS = 200, N_CALLS = 50, N_CELLS_OF_A_LONG_CALL = 50000 };
 
 static emucell_surrogate *surrogate;
+static const char *network_path;
 static const float NO_STIMULUS = 0;
 
 static emucell_cells cells_of(float *state, size_t n)
@@ -26,24 +28,32 @@ static emucell_cells cells_of(float *state, size_t n)
     return cells;
 }
 
+typedef struct task {
+    float u0;
+    uint32_t n_threads;
+} task;
+
 // Failures are counted by the thread and returned, since the counter of check.h is not shared.
 static void *step_own_session(void *argument)
 {
-    const float u0 = *(const float *)argument;
-    float state[2 * N_CELLS], u = u0, w = 0;
+    const task *own = argument;
+    float state[2 * N_CELLS], u = own->u0, w = 0;
     for (int i = 0; i < N_CELLS; i++) {
-        state[i] = u0;
+        state[i] = own->u0;
         state[N_CELLS + i] = 0;
     }
     emucell_session *session = NULL;
+    emucell_session_options options;
+    size_t wrong = emucell_session_options_init(&options) != EMUCELL_OK;
+    options.n_threads = own->n_threads;
+    wrong += emucell_session_create(surrogate, &options, &session) != EMUCELL_OK;
     emucell_cells cells = cells_of(state, N_CELLS);
-    size_t wrong = emucell_session_create(surrogate, NULL, &session) != EMUCELL_OK;
     for (int call = 0; call < N_CALLS; call++) {
         wrong += emucell_step(session, &cells, 0.1, 1) != EMUCELL_OK;
         // Messages are one a thread: this one must not be another thread's.
-        wrong += emucell_step(session, &cells, 1.0 + u0, 1) != EMUCELL_WRONG_STEP;
+        wrong += emucell_step(session, &cells, 1.0 + own->u0, 1) != EMUCELL_WRONG_STEP;
         char text[32];
-        snprintf(text, sizeof text, "a step of %g ", 1.0 + u0);
+        snprintf(text, sizeof text, "a step of %g ", 1.0 + own->u0);
         wrong += strncmp(emucell_last_error_message(), text, 12) != 0;
         fhn_euler(&u, &w, 0, FHN_THRESHOLD, 0.1f);
     }
@@ -53,17 +63,45 @@ static void *step_own_session(void *argument)
     return (void *)wrong;
 }
 
-static void sessions_of_their_own(void)
+// Loads a surrogate, frees it before its session, evaluates; also asks the shared one what it is.
+static void *load_and_free(void *argument)
 {
-    pthread_t threads[N_THREADS];
-    float u0[N_THREADS];
-    for (int i = 0; i < N_THREADS; i++) {
-        u0[i] = 0.125f * i;
-        CHECK(pthread_create(&threads[i], NULL, step_own_session, &u0[i]) == 0);
+    (void)argument;
+    size_t wrong = 0;
+    for (int i = 0; i < N_CALLS; i++) {
+        emucell_surrogate *network = NULL;
+        emucell_session *session = NULL;
+        emucell_variable variable;
+        wrong += emucell_surrogate_load(network_path, &network) != EMUCELL_OK;
+        wrong += emucell_session_create(network, NULL, &session) != EMUCELL_OK;
+        emucell_surrogate_destroy(&network);
+        const double inputs[3] = {1.0, 0.2, 0.05};
+        double outputs[2], expected[2];
+        const emucell_view in = emucell_view_of_structures((void *)inputs, EMUCELL_F64, 1, 3);
+        const emucell_view out = emucell_view_of_structures(outputs, EMUCELL_F64, 1, 2);
+        wrong += emucell_evaluate(session, 1, &in, &out) != EMUCELL_OK;
+        formula_network(inputs, expected);
+        wrong += !(fabs(outputs[0] - expected[0]) < 2e-5 && fabs(outputs[1] - expected[1]) < 2e-5);
+        emucell_session_destroy(&session);
+        wrong += emucell_surrogate_input(surrogate, 0, &variable) != EMUCELL_OK || strcmp(variable.name, "u") != 0;
     }
+    return (void *)wrong;
+}
+
+static void sessions_of_their_own(uint32_t n_threads)
+{
+    pthread_t threads[N_THREADS], others[2];
+    task tasks[N_THREADS];
     for (int i = 0; i < N_THREADS; i++) {
+        tasks[i].u0 = 0.0625f * i;
+        tasks[i].n_threads = n_threads;
+        CHECK(pthread_create(&threads[i], NULL, step_own_session, &tasks[i]) == 0);
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_create(&others[i], NULL, load_and_free, NULL) == 0);
+    for (int i = 0; i < N_THREADS + 2; i++) {
         void *wrong = NULL;
-        CHECK(pthread_join(threads[i], &wrong) == 0);
+        CHECK(pthread_join(i < N_THREADS ? threads[i] : others[i - N_THREADS], &wrong) == 0);
         CHECK(wrong == NULL);
     }
 }
@@ -124,10 +162,14 @@ static void a_shared_session_is_busy(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2)
+    if (argc != 3)
         return 2;
+    network_path = argv[2];
     CHECK_OK(emucell_surrogate_load(argv[1], &surrogate));
-    sessions_of_their_own();
+    if (!surrogate)
+        return 1;
+    sessions_of_their_own(1);
+    sessions_of_their_own(3);
     a_shared_session_is_busy();
     emucell_surrogate_destroy(&surrogate);
     return failures != 0;

@@ -8,7 +8,7 @@ mod programs;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use emucell::Activation;
@@ -18,19 +18,10 @@ use emucell::program::Program;
 use emucell::session::{Session, SessionOptions};
 use emucell::surrogate::Surrogate;
 use emucell::view::{View, ViewMut};
-use support::python;
+use support::python::{self, read_numbers, write_numbers};
 
 /// Cells of a comparison: several tiles and a ragged tail.
 const N_CELLS: usize = 32 * 5 + 13;
-
-fn write_numbers(path: &Path, numbers: &[f32]) {
-    std::fs::write(path, numbers.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
-}
-
-fn read_numbers(path: &Path) -> Vec<f32> {
-    let bytes = std::fs::read(path).unwrap();
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-}
 
 /// Inputs between −2 and 2, cells × columns.
 fn inputs(n_columns: usize) -> Vec<f32> {

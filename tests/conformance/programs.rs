@@ -23,6 +23,7 @@ pub fn all() -> Vec<(String, Program)> {
     programs.push(("binary".to_owned(), binary()));
     programs.push(("constants".to_owned(), constants()));
     programs.push(("gates".to_owned(), gates()));
+    programs.push(("mixed".to_owned(), mixed()));
     programs.push(("identity".to_owned(), ProgramBuilder::new(3).unwrap().finish(BlockId::INPUT)));
     programs
 }
@@ -101,5 +102,29 @@ fn gates() -> Program {
     let change = b.binary(BinaryOperator::Subtract, stimulus, current).unwrap();
     let next = b.binary(BinaryOperator::Add, v, change).unwrap();
     let y = b.concat(&[next, relaxed]).unwrap();
+    b.finish(y)
+}
+
+/// Quotients of wide blocks and single columns, overlapping slices, an operand used twice, a constant
+/// rate, a residual connection, and columns of the inputs as outputs.
+fn mixed() -> Program {
+    let mut b = ProgramBuilder::new(4).unwrap();
+    let wide = b.slice(BlockId::INPUT, 0, 3).unwrap();
+    let overlapping = b.slice(BlockId::INPUT, 1, 3).unwrap();
+    let column = b.slice(BlockId::INPUT, 2, 1).unwrap();
+    let squares = b.binary(BinaryOperator::Multiply, wide, wide).unwrap();
+    let one = b.constant([1.0]).unwrap();
+    let divisors = b.binary(BinaryOperator::Add, one, squares).unwrap();
+    let divisor = b.slice(divisors, 1, 1).unwrap();
+    let narrow_by_wide = b.binary(BinaryOperator::Divide, column, divisors).unwrap();
+    let wide_by_narrow = b.binary(BinaryOperator::Divide, overlapping, divisor).unwrap();
+    let rate = b.constant([0.25, 0.5, 0.75]).unwrap();
+    let relaxed = b.push(Operation::Relax { state: wide, rate, drive: wide_by_narrow }).unwrap();
+    let hidden = dense(&mut b, relaxed, 7, Activation::Silu);
+    let change = dense(&mut b, hidden, 3, Activation::Tanh);
+    let residual = b.binary(BinaryOperator::Add, relaxed, change).unwrap();
+    let both = b.concat(&[residual, narrow_by_wide, column]).unwrap();
+    let across = b.slice(both, 2, 3).unwrap();
+    let y = b.concat(&[across, BlockId::INPUT, both]).unwrap();
     b.finish(y)
 }

@@ -10,17 +10,8 @@
 #include <utility>
 
 #include "../c/expected.h"
+#include "check.hpp"
 #include "emucell.hpp"
-
-static int failures = 0;
-
-#define CHECK(condition)                                                          \
-    do {                                                                          \
-        if (!(condition)) {                                                       \
-            ++failures;                                                           \
-            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);  \
-        }                                                                         \
-    } while (0)
 
 // Handles have one owner.
 static_assert(!std::is_copy_constructible_v<emucell::Surrogate> && !std::is_copy_assignable_v<emucell::Session>);

@@ -8,22 +8,10 @@ import numpy
 import torch
 from torch import nn
 
-ACTIVATIONS = {
-    "linear": nn.Identity,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "celu": nn.CELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
-    # Of no program.
-    "hardswish": nn.Hardswish,
-}
+from activations import ACTIVATIONS
+
+# Of no program.
+ACTIVATIONS = ACTIVATIONS | {"hardswish": nn.Hardswish}
 
 warnings.filterwarnings("ignore")
 folder = pathlib.Path(sys.argv[1])

@@ -10,6 +10,8 @@ pub enum Language {
     C,
     /// C++17.
     Cpp,
+    /// C++20, which has spans of its own.
+    Cpp20,
 }
 
 /// Which of the two libraries a client is linked with.
@@ -19,6 +21,8 @@ pub enum Linkage {
     Shared,
     /// `libemucell.a`.
     Static,
+    /// None: it loads the shared one itself.
+    Loaded,
 }
 
 /// A client program to compile.
@@ -32,6 +36,8 @@ pub struct Client<'a> {
     pub library: &'a Path,
     /// Which library.
     pub linkage: Linkage,
+    /// More flags for the compiler.
+    pub flags: &'a [&'a str],
 }
 
 impl Client<'_> {
@@ -39,10 +45,11 @@ impl Client<'_> {
     pub fn compile(&self, folder: &Path) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let name = Path::new(self.source).file_stem().unwrap().to_str().unwrap();
-        let program = folder.join(format!("{name}_{:?}", self.linkage).to_lowercase());
+        let program = folder.join(format!("{name}_{:?}_{:?}", self.language, self.linkage).to_lowercase());
         let mut command = compiler(self.language);
         command
             .arg("-O2")
+            .args(self.flags)
             .arg("-I")
             .arg(root.join("include"))
             .arg(root.join(self.source))
@@ -56,6 +63,9 @@ impl Client<'_> {
             Linkage::Static => {
                 command.arg(self.library.join("libemucell.a")).arg("-ldl");
             }
+            Linkage::Loaded => {
+                command.arg("-ldl");
+            }
         }
         succeed(command.args(["-lm", "-pthread"]));
         program
@@ -66,13 +76,14 @@ impl Client<'_> {
 pub fn compiler(language: Language) -> Command {
     let mut command = match language {
         Language::C => Command::new("gcc"),
-        Language::Cpp => Command::new("g++"),
+        Language::Cpp | Language::Cpp20 => Command::new("g++"),
     };
     // No fused multiply-adds: what clients expect must not depend on the machine.
     command.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffp-contract=off"]);
     command.arg(match language {
         Language::C => "-std=c99",
         Language::Cpp => "-std=c++17",
+        Language::Cpp20 => "-std=c++20",
     });
     command
 }
@@ -91,7 +102,17 @@ pub fn succeed(command: &mut Command) -> Output {
     output
 }
 
-/// Whether `program` is installed.
-pub fn is_installed(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+/// Whether `program` is installed. In continuous integration, and where EMUCELL_REQUIRE_ALL is set, it must be: a
+/// test that skips itself there would look as if it had passed.
+pub fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    let required = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    assert!(
+        found || !(required("CI") || required("EMUCELL_REQUIRE_ALL")),
+        "no {program} here: `scripts/setup.sh packages` installs it"
+    );
+    if !found {
+        eprintln!("no {program} here: this test is skipped");
+    }
+    found
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod c_compiler;
+pub mod clients;
 pub mod onnxruntime;
 pub mod python;
 pub mod shared_library;

@@ -48,7 +48,8 @@ fn build(target: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn write_surrogates(folder: &Path) {
+/// Writes the surrogate files that clients get into `folder`.
+pub fn write_surrogates(folder: &Path) {
     let files = [
         // One Euler step of 0.1 ms, and ten of 0.01 ms.
         ("fhn_euler_coarse", surrogates::fhn_euler(1, 0.1)),

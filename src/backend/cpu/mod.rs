@@ -1,6 +1,8 @@
 //! The program tile by tile in the CPU's cache.
 
 mod plan;
+#[cfg(feature = "planted-faults")]
+mod planted;
 mod pool;
 mod worker;
 
@@ -12,7 +14,7 @@ use self::pool::Pool;
 use self::worker::Worker;
 use super::tile::Check;
 use super::{Advance, Backend, Evaluation, Tally, check_threads};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::kernels::{Kernels, TILE};
 use crate::program::Program;
 
@@ -67,7 +69,8 @@ impl CpuBackend {
                 work(&mut worker, first..end.min(first + TILE));
             }
         });
-        finished.map_err(|_| Error::new(ErrorKind::Poisoned, "a worker thread panicked"))?;
+        // Where it happened must not matter to the caller: it goes on as this thread's panic.
+        finished.unwrap_or_else(|payload| std::panic::resume_unwind(payload));
         let mut tally = Tally::default();
         self.workers[..n_threads].iter().for_each(|worker| tally += lock(worker).take_tally());
         Ok(tally)

@@ -1,8 +1,10 @@
 //! A program laid out in memory: packed weights, and a place in the tile's arena for each block.
 
+use std::sync::Arc;
+
 use crate::activation::Activation;
 use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, TileColumn, UniformTable, lanes_for};
-use crate::program::{BinaryOperator, BlockId, Operation, Program};
+use crate::program::{BinaryOperator, BlockId, Operation, Program, Table};
 
 /// Up to so many cells are faster one by one than in a group of lanes that is mostly empty.
 const FEW_CELLS: usize = 4;
@@ -26,13 +28,15 @@ pub struct Plan {
 
 #[derive(Debug)]
 enum Instruction {
-    Dense { layer: PackedDense, x: Column, y: Column },
+    Dense { layer: Arc<PackedDense>, x: Column, y: Column },
     Activation { activation: Activation, x: Column, y: Column, width: usize },
     Exp { x: Column, y: Column, width: usize },
     Binary { operator: Operator, left: Source, right: Source, y: Column, width: usize },
     Copy { x: Column, y: Column, width: usize },
-    Table { table: UniformTable, x: Column, y: Column },
+    Table { table: Arc<UniformTable>, x: Column, y: Column },
     Relax { state: Column, rate: Column, drive: Column, y: Column, width: usize },
+    Slope { activation: Activation, x: Column, y: Column, width: usize },
+    TableSlope { table: Arc<UniformTable>, x: Column, y: Column },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +51,7 @@ impl Plan {
         let at = |block: BlockId| columns[block.index()];
         let mut instructions = Vec::new();
         let mut constants = Vec::new();
+        let (mut layers, mut tables) = (Shared::new(), Shared::new());
         for (block, operation) in program.steps() {
             let (y, width) = (at(block), program.width(block));
             let source = |b: BlockId| Source { column: at(b), repeated: program.width(b) < width };
@@ -66,7 +71,8 @@ impl Plan {
                     continue;
                 }
                 Operation::Dense { input, weights, bias, activation } => Instruction::Dense {
-                    layer: PackedDense::new(weights, bias, *activation),
+                    layer: layers
+                        .get((weights, bias, *activation), || PackedDense::new(weights, bias, *activation)),
                     x: at(*input),
                     y,
                 },
@@ -81,19 +87,20 @@ impl Plan {
                     y,
                     width,
                 },
-                Operation::Table { input, table } => Instruction::Table {
-                    table: UniformTable::new(
-                        table.first,
-                        table.rows_per_unit,
-                        table.width,
-                        table.values.clone(),
-                    ),
-                    x: at(*input),
-                    y,
-                },
+                Operation::Table { input, table } => {
+                    Instruction::Table { table: tables.get(table, || uniform_table(table)), x: at(*input), y }
+                }
                 Operation::Relax { state, rate, drive } => {
                     Instruction::Relax { state: at(*state), rate: at(*rate), drive: at(*drive), y, width }
                 }
+                Operation::Slope { input, activation } => {
+                    Instruction::Slope { activation: *activation, x: at(*input), y, width }
+                }
+                Operation::TableSlope { input, table } => Instruction::TableSlope {
+                    table: tables.get(table, || uniform_table(table)),
+                    x: at(*input),
+                    y,
+                },
             });
         }
         Self {
@@ -152,10 +159,38 @@ impl Plan {
                     Instruction::Relax { state, rate, drive, y, width } => {
                         (kernels.relax)(at(state), at(rate), at(drive), at(y), width, lanes);
                     }
+                    Instruction::Slope { activation, x, y, width } => {
+                        (kernels.slope)(activation, at(x), at(y), width, lanes);
+                    }
+                    Instruction::TableSlope { ref table, x, y } => {
+                        (kernels.table_slope)(table, at(x), at(y), lanes);
+                    }
                 }
             }
         }
     }
+}
+
+/// What several operations have in common: a derivative reads the same weights for each direction.
+struct Shared<K, T>(Vec<(K, Arc<T>)>);
+
+impl<K: PartialEq, T> Shared<K, T> {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn get(&mut self, key: K, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some((_, shared)) = self.0.iter().find(|(known, _)| *known == key) {
+            return shared.clone();
+        }
+        let made = Arc::new(make());
+        self.0.push((key, made.clone()));
+        made
+    }
+}
+
+fn uniform_table(table: &Table) -> UniformTable {
+    UniformTable::new(table.first, table.rows_per_unit, table.width, table.values.clone())
 }
 
 fn kernel_operator(operator: BinaryOperator) -> Operator {

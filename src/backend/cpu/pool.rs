@@ -1,6 +1,7 @@
 //! A few threads that wait for work without allocating: the session's own, started when it is
 //! made and ended with it.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,9 +11,14 @@ use crate::error::{Error, ErrorKind, Result};
 /// Work for thread number `n`; the caller is number 0.
 type Work<'a> = dyn Fn(usize) + Sync + 'a;
 
+/// What a panic carries.
+type Payload = Box<dyn Any + Send>;
+
 pub struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    /// The threads live there only: a forked child has none of them.
+    process: u32,
 }
 
 struct Shared {
@@ -29,7 +35,7 @@ struct State {
     work: Option<WorkPointer>,
     n_threads: usize,
     running: usize,
-    panicked: bool,
+    panic: Option<Payload>,
     ended: bool,
 }
 
@@ -39,37 +45,37 @@ struct WorkPointer(*const Work<'static>);
 // SAFETY: the work is `Sync`, and `Pool::run` outlives every use of the pointer.
 unsafe impl Send for WorkPointer {}
 
-/// A thread panicked while it worked.
-#[derive(Debug)]
-pub struct Panicked;
-
 impl Pool {
     /// Starts `n_threads` threads beside the caller's.
     pub fn new(n_threads: usize) -> Result<Self> {
-        let state = State { call: 0, work: None, n_threads: 0, running: 0, panicked: false, ended: false };
+        let state = State { call: 0, work: None, n_threads: 0, running: 0, panic: None, ended: false };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), done: Condvar::new() });
-        let mut pool = Self { shared, threads: Vec::with_capacity(n_threads) };
-        for number in 1..=n_threads {
-            let shared = pool.shared.clone();
-            let builder = std::thread::Builder::new().name(format!("emucell-{number}"));
-            let thread = builder.spawn(move || shared.serve(number)).map_err(|e| {
-                Error::new(ErrorKind::Unsupported, format!("thread {number} cannot start ({e})"))
-                    .remedy("ask for fewer threads")
-            })?;
-            pool.threads.push(thread);
-        }
+        let process = std::process::id();
+        let mut pool = Self { shared, threads: Vec::with_capacity(n_threads), process };
+        with_signals_blocked(|| {
+            for number in 1..=n_threads {
+                let shared = pool.shared.clone();
+                let builder = std::thread::Builder::new().name(format!("emucell-{number}"));
+                let thread = builder.spawn(move || shared.serve(number)).map_err(|e| {
+                    Error::new(ErrorKind::Unsupported, format!("thread {number} cannot start ({e})"))
+                        .remedy("ask for fewer threads")
+                })?;
+                pool.threads.push(thread);
+            }
+            Ok(())
+        })?;
         // A thread that starts allocates; it has started when it has worked.
-        pool.run(n_threads + 1, &|_| {}).expect("nothing to panic in");
+        let _ = pool.run(n_threads + 1, &|_| {});
         Ok(pool)
     }
 
     /// Calls `work(0)` here and `work(1)` … `work(n_threads − 1)` on the pool's threads, and
-    /// returns when all are done.
-    pub fn run(&self, n_threads: usize, work: &Work<'_>) -> Result<(), Panicked> {
+    /// returns when all are done: with what one of them panicked, if any did.
+    pub fn run(&self, n_threads: usize, work: &Work<'_>) -> Result<(), Payload> {
         let helpers = n_threads.saturating_sub(1).min(self.threads.len());
-        if helpers == 0 {
-            return catch_unwind(AssertUnwindSafe(|| work(0))).map_err(|_| Panicked);
+        if helpers == 0 || self.is_in_forked_child() {
+            return catch_unwind(AssertUnwindSafe(|| (0..=helpers).for_each(work)));
         }
         // SAFETY: the pointer is forgotten before this function returns, and it does not unwind.
         let pointer = WorkPointer(unsafe { std::mem::transmute::<&Work<'_>, &Work<'static>>(work) });
@@ -79,7 +85,7 @@ impl Pool {
             state.work = Some(pointer);
             state.n_threads = n_threads;
             state.running = helpers;
-            state.panicked = false;
+            state.panic = None;
             self.shared.wake.notify_all();
         }
         let own = catch_unwind(AssertUnwindSafe(|| work(0)));
@@ -88,12 +94,25 @@ impl Pool {
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.work = None;
-        if own.is_err() || state.panicked { Err(Panicked) } else { Ok(()) }
+        state.panic.take().map_or(own, Err)
+    }
+
+    /// Nobody serves a pool in a child that the process forked, and its lock may be held for ever.
+    fn is_in_forked_child(&self) -> bool {
+        std::process::id() != self.process
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        if self.is_in_forked_child() {
+            // Neither joined nor detached: the child's C library knows nothing of them.
+            self.threads.drain(..).for_each(std::mem::forget);
+            return;
+        }
         self.shared.lock().ended = true;
         self.shared.wake.notify_all();
         for thread in self.threads.drain(..) {
@@ -115,7 +134,9 @@ impl Shared {
             // SAFETY: `Pool::run` waits for `running` to reach 0 before the work goes out of scope.
             let result = catch_unwind(AssertUnwindSafe(|| unsafe { (*work.0)(number) }));
             let mut state = self.lock();
-            state.panicked |= result.is_err();
+            if let Err(payload) = result {
+                state.panic = Some(payload);
+            }
             state.running -= 1;
             if state.running == 0 {
                 self.done.notify_one();
@@ -138,6 +159,37 @@ impl Shared {
             }
         }
     }
+}
+
+/// Threads that `body` starts leave the host's signals to the host's threads, which know them. Faults
+/// of the thread's own and the profiler's clock still arrive.
+fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> T {
+    #[cfg(all(unix, not(miri)))]
+    {
+        const OWN: [i32; 7] = [
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGFPE,
+            libc::SIGILL,
+            libc::SIGTRAP,
+            libc::SIGSYS,
+            libc::SIGPROF,
+        ];
+        let mut all = std::mem::MaybeUninit::uninit();
+        let mut before = std::mem::MaybeUninit::uninit();
+        // SAFETY: the sets are filled before they are read.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            OWN.iter().for_each(|&signal| _ = libc::sigdelset(all.as_mut_ptr(), signal));
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        }
+        let result = body();
+        // SAFETY: as above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+        result
+    }
+    #[cfg(not(all(unix, not(miri))))]
+    body()
 }
 
 #[cfg(test)]
@@ -163,11 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_reported_and_the_pool_goes_on() {
+    fn a_panic_is_handed_on_and_the_pool_goes_on() {
         let pool = Pool::new(1).unwrap();
-        let guilty = |culprit| pool.run(2, &move |n| assert_ne!(n, culprit));
-        assert!(guilty(0).is_err());
-        assert!(guilty(1).is_err());
+        let guilty = |culprit| {
+            pool.run(2, &move |n| {
+                if n == culprit {
+                    panic!("planted in {n}")
+                }
+            })
+        };
+        for culprit in [0, 1] {
+            let payload = guilty(culprit).unwrap_err();
+            assert_eq!(payload.downcast_ref::<String>().unwrap(), &format!("planted in {culprit}"));
+        }
         assert!(guilty(2).is_ok());
     }
 }

@@ -80,6 +80,8 @@ impl Worker {
 
     /// Runs the program on the tile; if somebody `looks`, also finds out about the cells.
     fn run(&mut self, plan: &Plan, check: &Check, n_cells: usize, looks: bool) {
+        #[cfg(feature = "planted-faults")]
+        super::planted::fault_if_asked(&self.arena[plan.input..plan.input + plan.n_inputs], n_cells);
         if looks {
             let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
             check.inputs(inputs, &mut self.flags);

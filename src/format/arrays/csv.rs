@@ -16,10 +16,14 @@ use crate::format::atomic;
 /// the header or with something else than finite numbers.
 pub fn read(path: &Path) -> Result<Matrix> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    parse(&bytes).map_err(|e| e.in_file(path))
+    from_bytes(&bytes).map_err(|e| e.in_file(path))
 }
 
-fn parse(bytes: &[u8]) -> Result<Matrix> {
+/// The table in a `.csv` file's bytes; see [`read`].
+///
+/// # Errors
+/// As [`read`], without the file's name.
+pub fn from_bytes(bytes: &[u8]) -> Result<Matrix> {
     let mut reader = ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let names = reader.headers().map_err(fault)?.clone();
     if names.iter().all(str::is_empty) {
@@ -125,10 +129,10 @@ mod tests {
             ("t,u\n1,two\n", ["\"two\"", "line 2"]),
             ("t,u\n1,\n", ["\"\" is not", "line 2"]),
         ] {
-            let message = parse(text.as_bytes()).unwrap_err().to_string();
+            let message = from_bytes(text.as_bytes()).unwrap_err().to_string();
             assert!(expected.iter().all(|e| message.contains(e)), "{text:?}: {message}");
         }
-        assert!(parse(b"t,u\n1,\xff\n").is_err());
-        assert_eq!(parse(b"t , u\r\n 1, 2 \r\n").unwrap().values, array![[1.0, 2.0]]);
+        assert!(from_bytes(b"t,u\n1,\xff\n").is_err());
+        assert_eq!(from_bytes(b"t , u\r\n 1, 2 \r\n").unwrap().values, array![[1.0, 2.0]]);
     }
 }

@@ -1,4 +1,4 @@
-//! Arrays of numbers in `.npy`, `.npz` and `.csv` files.
+//! Arrays of numbers in `.npy`, `.npz`, `.csv` and `.pt` files.
 //!
 //! Files are untrusted: what a header promises is compared with the length of the file before
 //! anything is allocated for it, and every fault names the file and the place.
@@ -8,11 +8,14 @@ mod header;
 pub mod npy;
 pub mod npz;
 
+use std::io::Seek;
 use std::path::Path;
 
 use ndarray::{Array2, ArrayD, Axis, Ix2, concatenate};
+use rawzip::ReaderAt;
 
 use crate::error::{Error, Result};
+use crate::format::pth;
 
 /// What to do with numbers of another type than the one that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,33 +77,99 @@ pub struct Matrix {
     pub values: Array2<f64>,
 }
 
+/// The format of a file of arrays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text with a header, see [`csv`].
+    Csv,
+    /// One array of NumPy's, see [`npy`].
+    Npy,
+    /// Named arrays of NumPy's, see [`npz`].
+    Npz,
+    /// Tensors of PyTorch's, alone or in dictionaries and lists, see [`pth`].
+    Pt,
+}
+
+impl Format {
+    /// The format that the extension of `path` names.
+    ///
+    /// # Errors
+    /// Another extension.
+    pub fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("csv") => Ok(Self::Csv),
+            Some("npy") => Ok(Self::Npy),
+            Some("npz") => Ok(Self::Npz),
+            Some("pt" | "pth") => Ok(Self::Pt),
+            _ => Err(Error::unsupported(format!("cannot tell the format of {}", path.display()))
+                .remedy("give a file that ends in .csv, .npy, .npz or .pt")),
+        }
+    }
+}
+
 /// The table in the file at `path`, whose extension tells its format: the columns of a `.csv`
 /// file under their names; of a `.npy` file as `column_0`, `column_1`, …; of a `.npz` file each
-/// one-dimensional array under its name and each two-dimensional array as `name_0`, `name_1`, ….
-/// Numbers of other types are converted where that does no harm.
+/// one-dimensional array under its name and each two-dimensional array as `name_0`, `name_1`, …;
+/// of a `.pt` file the same, with matrices of one column under their name (see
+/// [`pth::File::arrays`]). Numbers of other types are converted where that does no harm.
 ///
 /// # Errors
 /// Another extension, an unreadable or malformed file, arrays of three dimensions or of different
 /// lengths.
 pub fn read_matrix(path: &Path) -> Result<Matrix> {
-    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => csv::read(path),
-        Some("npy") => columns("column", npy::read(path, Conversion::Harmless)?).map_err(|e| e.in_file(path)),
-        Some("npz") => {
-            let mut archive = npz::Archive::open(path)?;
-            let mut parts = Vec::new();
-            for name in archive.array_names() {
-                let array = archive.array(&name, Conversion::Harmless)?;
-                parts.push(columns(&name, array).map_err(|e| e.in_file(path))?);
-            }
-            join(parts).map_err(|e| e.in_file(path))
+    match Format::of(path)? {
+        // Member by member: the file need not fit into memory beside its arrays.
+        Format::Npz => join_arrays(npz::Archive::open(path)?),
+        Format::Pt => join_tensors(pth::File::open(path)?),
+        format => {
+            let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+            matrix_from_bytes(format, &bytes).map_err(|e| e.in_file(path))
         }
-        _ => Err(Error::unsupported(format!("cannot tell the format of {}", path.display()))
-            .remedy("give a file that ends in .csv, .npy or .npz")),
     }
 }
 
+/// The table in the bytes of a file of this format; see [`read_matrix`].
+///
+/// # Errors
+/// As [`read_matrix`], without the file's name.
+pub fn matrix_from_bytes(format: Format, bytes: &[u8]) -> Result<Matrix> {
+    match format {
+        Format::Csv => csv::from_bytes(bytes),
+        Format::Npy => columns("column", npy::from_bytes(bytes, Conversion::Harmless)?),
+        Format::Npz => join_arrays(npz::Archive::from_bytes(bytes)?),
+        Format::Pt => join_tensors(pth::File::from_bytes(bytes)?),
+    }
+}
+
+fn join_tensors<R: ReaderAt + Seek>(mut file: pth::File<R>) -> Result<Matrix> {
+    let mut parts = Vec::new();
+    for (name, array) in file.arrays()? {
+        // Columns are often kept as matrices, which is what PyTorch's layers take.
+        let array = if array.ndim() == 2 && array.len_of(Axis(1)) == 1 {
+            array.index_axis_move(Axis(1), 0)
+        } else {
+            array
+        };
+        parts.push(columns(&name, array).map_err(|e| file.place(e))?);
+    }
+    join(parts).map_err(|e| file.place(e))
+}
+
+fn join_arrays<R: ReaderAt + Seek>(mut archive: npz::Archive<R>) -> Result<Matrix> {
+    let mut parts = Vec::new();
+    for name in archive.array_names() {
+        let array = archive.array(&name, Conversion::Harmless)?;
+        parts.push(columns(&name, array).map_err(|e| archive.place(e))?);
+    }
+    join(parts).map_err(|e| archive.place(e))
+}
+
 fn columns(name: &str, array: ArrayD<f64>) -> Result<Matrix> {
+    if array.is_empty() {
+        // A file of a few bytes can announce any number of columns without rows.
+        let what = format!("array \"{name}\" of shape {:?} without numbers", array.shape());
+        return Err(Error::format(what).remedy("give a table with rows"));
+    }
     match array.ndim() {
         1 => {
             let values = array.insert_axis(Axis(1)).into_dimensionality::<Ix2>();
@@ -162,7 +231,7 @@ mod tests {
     fn what_is_no_table_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        assert!(read_matrix(&path("a.txt")).unwrap_err().to_string().contains(".csv, .npy or .npz"));
+        assert!(read_matrix(&path("a.txt")).unwrap_err().to_string().contains(".csv, .npy, .npz or .pt"));
         npy::write(&path("a.npy"), &Array3::<f64>::zeros((1, 2, 3)).view()).unwrap();
         assert!(read_matrix(&path("a.npy")).unwrap_err().to_string().contains("3 dimensions"));
         npz::write(&path("a.npz"), |archive| {

@@ -18,7 +18,7 @@ use crate::format::atomic;
 /// another type than `T` that `conversion` does not allow.
 pub fn read<T: Number, D: Dimension>(path: &Path, conversion: Conversion) -> Result<Array<T, D>> {
     let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    parse(&bytes, conversion).map_err(|e| e.in_file(path))
+    from_bytes(&bytes, conversion).map_err(|e| e.in_file(path))
 }
 
 /// Writes `array` to the file at `path`, in C order.
@@ -36,7 +36,11 @@ pub(super) fn serialize<T: Number, D: Dimension>(array: &ArrayView<'_, T, D>) ->
     Ok(bytes)
 }
 
-pub(super) fn parse<T: Number, D: Dimension>(bytes: &[u8], conversion: Conversion) -> Result<Array<T, D>> {
+/// The array in a `.npy` file's bytes; see [`read`].
+///
+/// # Errors
+/// As [`read`], without the file's name.
+pub fn from_bytes<T: Number, D: Dimension>(bytes: &[u8], conversion: Conversion) -> Result<Array<T, D>> {
     let header = Header::check(bytes)?;
     let array = if header.dtype == T::DTYPE {
         numbers::<T>(bytes)?
@@ -109,7 +113,7 @@ mod tests {
     }
 
     fn message<T: Number + std::fmt::Debug>(bytes: &[u8]) -> String {
-        parse::<T, Ix1>(bytes, Conversion::Exact).unwrap_err().to_string()
+        from_bytes::<T, Ix1>(bytes, Conversion::Exact).unwrap_err().to_string()
     }
 
     #[test]
@@ -134,7 +138,7 @@ mod tests {
     fn fortran_order_and_big_endian_numbers_are_read() {
         let data: Vec<u8> = (1..=6).flat_map(|x| f64::from(x).to_be_bytes()).collect();
         let bytes = file(">f8", "True", "(2, 3)", &data);
-        let read = parse::<f64, Ix2>(&bytes, Conversion::Exact).unwrap();
+        let read = from_bytes::<f64, Ix2>(&bytes, Conversion::Exact).unwrap();
         assert_eq!(read, array![[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]]);
     }
 
@@ -146,26 +150,27 @@ mod tests {
         };
         let text = message::<f32>(&integers(&[1, 2]));
         assert!(text.contains("type i8 where f4 is wanted"), "{text}");
-        let read = parse::<f32, Ix1>(&integers(&[1, -7, 1 << 24]), Conversion::Harmless).unwrap();
+        let read = from_bytes::<f32, Ix1>(&integers(&[1, -7, 1 << 24]), Conversion::Harmless).unwrap();
         assert_eq!(read.to_vec(), [1.0, -7.0, 16_777_216.0]);
-        let inexact = parse::<f32, Ix1>(&integers(&[1, (1 << 24) + 1]), Conversion::Harmless).unwrap_err();
+        let inexact =
+            from_bytes::<f32, Ix1>(&integers(&[1, (1 << 24) + 1]), Conversion::Harmless).unwrap_err();
         assert!(inexact.to_string().contains("element [1]"), "{inexact}");
 
         let doubles = |x: f64| file("<f8", "False", "(1,)", &x.to_le_bytes());
         assert!(message::<f32>(&doubles(0.1)).contains("type f8 where f4"));
-        assert_eq!(parse::<f32, Ix1>(&doubles(0.1), Conversion::Harmless).unwrap()[0], 0.1);
-        assert!(parse::<f32, Ix1>(&doubles(f64::NAN), Conversion::Harmless).unwrap()[0].is_nan());
-        assert!(parse::<f32, Ix1>(&doubles(1e300), Conversion::Harmless).is_err());
+        assert_eq!(from_bytes::<f32, Ix1>(&doubles(0.1), Conversion::Harmless).unwrap()[0], 0.1);
+        assert!(from_bytes::<f32, Ix1>(&doubles(f64::NAN), Conversion::Harmless).unwrap()[0].is_nan());
+        assert!(from_bytes::<f32, Ix1>(&doubles(1e300), Conversion::Harmless).is_err());
         let booleans = file("|b1", "False", "(2,)", &[1, 0]);
-        assert_eq!(parse::<f64, Ix1>(&booleans, Conversion::Harmless).unwrap().to_vec(), [1.0, 0.0]);
+        assert_eq!(from_bytes::<f64, Ix1>(&booleans, Conversion::Harmless).unwrap().to_vec(), [1.0, 0.0]);
     }
 
     #[test]
     fn each_kind_of_damage_has_its_message() {
         let good = file("<f4", "False", "(2,)", &[0; 8]);
-        assert!(parse::<f32, Ix1>(&good, Conversion::Exact).is_ok());
+        assert!(from_bytes::<f32, Ix1>(&good, Conversion::Exact).is_ok());
         for end in 0..good.len() {
-            assert!(parse::<f32, Ix1>(&good[..end], Conversion::Exact).is_err(), "cut at {end}");
+            assert!(from_bytes::<f32, Ix1>(&good[..end], Conversion::Exact).is_err(), "cut at {end}");
         }
         for (bytes, expected) in [
             (b"PK\x03\x04 not npy".to_vec(), "does not begin"),

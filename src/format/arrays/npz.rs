@@ -4,26 +4,23 @@
 //! the earliest date that a zip archive can hold.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufWriter, Cursor, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array, ArrayView, Dimension};
+use rawzip::{FileReader, ReaderAt};
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::{Conversion, Number, npy};
 use crate::error::{Error, Result};
-use crate::format::atomic;
+use crate::format::{archive, atomic};
 
-/// Deflate cannot shrink data further than this; a member that claims more is damaged.
-const MAX_COMPRESSION: u64 = 1032;
-
-/// An archive that is being read.
-pub struct Archive {
-    path: PathBuf,
-    length: u64,
-    zip: ZipArchive<BufReader<File>>,
+/// An archive that is being read, from a file or from memory.
+pub struct Archive<R = FileReader> {
+    path: Option<PathBuf>,
+    members: archive::Archive<R>,
 }
 
 impl Archive {
@@ -33,15 +30,25 @@ impl Archive {
     /// An unreadable file or one that is not a zip archive.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-        let length = file.metadata().map_err(|e| Error::io("read", path, e))?.len();
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(e).in_file(path))?;
-        Ok(Self { path: path.to_owned(), length, zip })
+        let members = archive::Archive::new(FileReader::from(file)).map_err(|e| e.in_file(path))?;
+        Ok(Self { path: Some(path.to_owned()), members })
     }
+}
 
+impl<'a> Archive<Cursor<&'a [u8]>> {
+    /// The archive in an `.npz` file's bytes.
+    ///
+    /// # Errors
+    /// Bytes that are not a zip archive.
+    pub fn from_bytes(bytes: &'a [u8]) -> Result<Self> {
+        Ok(Self { path: None, members: archive::Archive::new(Cursor::new(bytes))? })
+    }
+}
+
+impl<R: ReaderAt + Seek> Archive<R> {
     /// Names of the arrays, in the archive's order, without `.npy`.
     pub fn array_names(&self) -> Vec<String> {
-        let names = (0..self.zip.len()).filter_map(|i| self.zip.name_for_index(i));
-        names.filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect()
+        self.members.names().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect()
     }
 
     /// The array called `name`; see [`npy::read`].
@@ -55,7 +62,7 @@ impl Archive {
         conversion: Conversion,
     ) -> Result<Array<T, D>> {
         let bytes = self.bytes(&format!("{name}.npy"))?;
-        npy::parse(&bytes, conversion).map_err(|e| e.at(format!("array \"{name}\"")).in_file(&self.path))
+        npy::from_bytes(&bytes, conversion).map_err(|e| self.place(e.at(format!("array \"{name}\""))))
     }
 
     /// The text of the member called `name`.
@@ -63,54 +70,26 @@ impl Archive {
     /// # Errors
     /// No such member, a malformed one, or one that is not UTF-8.
     pub fn text(&mut self, name: &str) -> Result<String> {
-        String::from_utf8(self.bytes(name)?).map_err(|_| {
-            Error::format("text that is not UTF-8").at(format!("member \"{name}\"")).in_file(&self.path)
-        })
+        String::from_utf8(self.bytes(name)?)
+            .map_err(|_| self.place(Error::format("text that is not UTF-8").at(format!("member \"{name}\""))))
     }
 
     fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
-        let known = self.array_names();
-        let mut member = self.zip.by_name(name).map_err(|e| match e {
-            ZipError::FileNotFound => Error::format(format!(
-                "no member \"{name}\" where the archive has the arrays {}",
-                known.join(", ")
-            ))
-            .in_file(&self.path),
-            e => damaged(e).at(format!("member \"{name}\"")).in_file(&self.path),
-        })?;
-        let (size, stored) = (member.size(), member.compressed_size());
-        let bound = if member.compression() == CompressionMethod::Stored {
-            stored
-        } else {
-            stored.saturating_mul(MAX_COMPRESSION)
-        };
-        let at = |e: Error| e.at(format!("member \"{name}\"")).in_file(&self.path);
-        if stored > self.length || size > bound {
-            return Err(at(Error::format(format!(
-                "{size} bytes in {stored} where the file has {}",
-                self.length
-            ))
-            .remedy("the file is truncated or damaged; write it again")));
-        }
-        // What arrives decides the allocation, not what the archive announces; reading on to the
-        // end, not only to `size`, makes the zip reader compare the checksum.
-        let mut bytes = Vec::new();
-        member
-            .by_ref()
-            .take(size.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|e| at(damaged(ZipError::Io(e))))?;
-        if bytes.len() as u64 != size {
-            return Err(at(Error::format(format!("{} bytes where {size} are announced", bytes.len()))
-                .remedy("the file is truncated; write it again")));
-        }
-        Ok(bytes)
+        let bytes = self.members.bytes(name).and_then(|bytes| {
+            bytes.ok_or_else(|| {
+                let known = self.array_names().join(", ");
+                Error::format(format!("no member \"{name}\" where the archive has the arrays {known}"))
+            })
+        });
+        bytes.map_err(|e| self.place(e))
     }
-}
 
-fn damaged(error: ZipError) -> Error {
-    Error::format(format!("not a readable .npz archive ({error})"))
-        .remedy("check that it was saved with numpy.savez; if so, write it again")
+    pub(super) fn place(&self, error: Error) -> Error {
+        match &self.path {
+            Some(path) => error.in_file(path),
+            None => error,
+        }
+    }
 }
 
 /// An archive that is being written.

@@ -48,9 +48,9 @@ pub fn load(path: &Path) -> Result<Surrogate> {
 /// Saves `surrogate` at `path`, atomically.
 ///
 /// # Errors
-/// A folder that cannot be written.
+/// A folder that cannot be written, or a surrogate that is no network (see [`to_bytes`]).
 pub fn save(path: &Path, surrogate: &Surrogate) -> Result<()> {
-    super::atomic::write(path, &to_bytes(surrogate))
+    super::atomic::write(path, &to_bytes(surrogate)?)
 }
 
 /// The surrogate in an ONNX file's bytes; see [`load`].
@@ -63,17 +63,23 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Surrogate> {
 
 /// The bytes of an ONNX file; see [`save`]. Equal surrogates give equal bytes; a graph that is no
 /// program is the file that it came from.
-pub fn to_bytes(surrogate: &Surrogate) -> Vec<u8> {
+///
+/// # Errors
+/// A derivative: it is made from its surrogate where it is used.
+pub fn to_bytes(surrogate: &Surrogate) -> Result<Vec<u8>> {
     match surrogate.network() {
         Network::Program(program) => write::model(surrogate, program),
-        Network::Graph { graph, .. } => graph.file.to_vec(),
+        Network::Graph { graph, .. } => Ok(graph.file.to_vec()),
     }
 }
 
 /// The network as a graph for ONNX Runtime.
-pub fn graph_of(surrogate: &Surrogate) -> Graph {
+///
+/// # Errors
+/// As [`to_bytes`].
+pub fn graph_of(surrogate: &Surrogate) -> Result<Graph> {
     match surrogate.network() {
         Network::Program(program) => write::graph(surrogate, program),
-        Network::Graph { graph, .. } => graph.clone(),
+        Network::Graph { graph, .. } => Ok(graph.clone()),
     }
 }

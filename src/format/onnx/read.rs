@@ -10,8 +10,12 @@ use super::proto::{Graph, Model, ValueInfo, data_type};
 use super::translate::{Translator, Value};
 use super::{graph, metadata, tensor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::program::{BlockId, MAX_OPERATIONS, Program, ProgramBuilder};
+use crate::program::{BlockId, MAX_OPERATIONS, Operation, Program, ProgramBuilder};
 use crate::surrogate::{Network, Surrogate};
+
+/// Numbers of all operations together, as many as the largest file holds: operations do not share
+/// them, so that a short file could otherwise fill the memory.
+const MAX_NUMBERS: usize = super::MAX_FILE_SIZE as usize / size_of::<f32>();
 
 /// The surrogate in an ONNX file's `bytes`; where the file does not describe its variables, with
 /// the description that `beside` finds, or anonymous.
@@ -33,7 +37,9 @@ pub fn surrogate(bytes: &[u8], beside: impl FnOnce() -> Result<Option<Descriptio
         Ok(program) => Network::Program(program),
         // Emucell writes programs only: a graph of its own that is none is damaged, or newer.
         Err(e) if e.kind() == ErrorKind::Unsupported && model.producer_name != metadata::PRODUCER => {
-            let graph = graph::graph(bytes, graph, description.as_ref())?;
+            let graph = graph::graph(bytes, graph, description.as_ref()).map_err(|other| {
+                Error::new(other.kind(), format!("{}; nor can ONNX Runtime run it: {other}", e.fault()))
+            })?;
             Network::Graph { graph, why_no_program: e.fault() }
         }
         Err(e) => return Err(e),
@@ -61,9 +67,16 @@ fn program(graph: &Graph) -> Result<Program> {
     define(&mut values, &input.name, Value::Block(BlockId::INPUT))?;
 
     let mut translator = Translator { builder, values, constant_blocks: HashMap::new() };
+    let mut n_numbers = 0;
     for (i, node) in graph.node.iter().enumerate() {
         let place = || format!("node {i} ({} \"{}\")", node.op_type, node.name);
         let value = translator.translate(node).map_err(|e| e.at(place()))?;
+        n_numbers += numbers_of(&translator, &value);
+        if n_numbers > MAX_NUMBERS {
+            return Err(Error::unsupported("constants that are used over and over")
+                .at(place())
+                .remedy(format!("a surrogate's operations may have {MAX_NUMBERS} numbers in all")));
+        }
         let [output] = &node.output[..] else {
             return Err(Error::unsupported(format!("{} outputs", node.output.len())).at(place()));
         };
@@ -73,6 +86,16 @@ fn program(graph: &Graph) -> Result<Program> {
     let output = only(&outputs, "output")?;
     let block = translator.block(&output.name).map_err(|e| e.at(format!("output \"{}\"", output.name)))?;
     Ok(translator.builder.finish(block).without_unread())
+}
+
+/// Numbers that the operation behind `value` has for itself.
+fn numbers_of(translator: &Translator, value: &Value) -> usize {
+    let Value::Block(block) = value else { return 0 };
+    match translator.builder.producer(*block) {
+        Some(Operation::Dense { weights, .. }) => weights.len(),
+        Some(Operation::Table { table, .. }) => table.values.len(),
+        _ => 0,
+    }
 }
 
 fn define(values: &mut HashMap<String, Value>, name: &str, value: Value) -> Result<()> {
@@ -180,6 +203,19 @@ mod tests {
         let surrogate = foreign(nodes, constants).unwrap();
         assert_eq!(evaluate(&surrogate, [1.0, 2.0]), [-9.0]);
         assert_eq!(evaluate(&surrogate, [1.0, 20.0]), [-30.0]);
+    }
+
+    #[test]
+    fn weights_that_are_used_over_and_over_do_not_fill_the_memory() {
+        let n = 2048;
+        let first = tensor::floats("first", &[2, n], &vec![0.0; 2 * n]);
+        let weights = tensor::floats("w", &[n, n], &vec![0.0; n * n]);
+        let mut nodes = vec![node("MatMul", &["x", "first"], "h0", vec![])];
+        for i in 0..100 {
+            nodes.push(node("MatMul", &[&format!("h{i}"), "w"], &format!("h{}", i + 1), vec![]));
+        }
+        let fault = foreign(nodes, vec![first, weights]).unwrap_err().to_string();
+        assert!(fault.contains("over and over") && fault.contains("node 16"), "{fault}");
     }
 
     #[test]

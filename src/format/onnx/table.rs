@@ -3,6 +3,8 @@
 //! The reader follows the same chain with [`Lookup`] values, which stand for what is no block of
 //! a program by itself, until the last addition turns it into one table operation.
 
+use std::rc::Rc;
+
 use super::proto::data_type;
 use super::tensor::Constant;
 use super::write::{GraphWriter, integer};
@@ -18,9 +20,9 @@ pub enum Lookup {
     /// Position − row.
     Fraction { position: BlockId },
     /// A row of a constant matrix for each cell.
-    Gathered { position: BlockId, width: usize, values: Vec<f32> },
+    Gathered { position: BlockId, width: usize, values: Rc<[f32]> },
     /// Gathered differences · fraction.
-    Increment { position: BlockId, differences: Vec<f32> },
+    Increment { position: BlockId, differences: Rc<[f32]> },
 }
 
 pub fn write(graph: &mut GraphWriter<'_>, name: &str, argument: &str, table: &Table) {
@@ -89,11 +91,11 @@ pub fn blend(builder: &mut ProgramBuilder, low: &Lookup, increment: &Lookup) -> 
     else {
         return Err(foreign());
     };
-    if position != other || values.len() < 2 * width || *given != differences(*width, values) {
+    if position != other || values.len() < 2 * width || **given != *differences(*width, values) {
         return Err(foreign());
     }
     let (input, first, rows_per_unit, last) = grid(builder, *position).ok_or_else(foreign)?;
-    let table = Table { first, rows_per_unit, width: *width, values: values.clone() };
+    let table = Table { first, rows_per_unit, width: *width, values: values.to_vec() };
     if last != (table.n_rows() - 1) as f32 {
         return Err(foreign());
     }

@@ -1,13 +1,15 @@
 //! ONNX tensors with their sizes checked against the data that is there.
 
+use std::rc::Rc;
+
 use super::proto::{Tensor, data_type};
 use crate::error::{Error, Result};
 
-/// Constant numbers of a graph.
+/// Constant numbers of a graph, shared by all nodes that read them.
 #[derive(Clone, Debug)]
 pub enum Constant {
-    Floats { dims: Vec<usize>, values: Vec<f32> },
-    Integers { values: Vec<i64> },
+    Floats { dims: Rc<[usize]>, values: Rc<[f32]> },
+    Integers { values: Rc<[i64]> },
 }
 
 pub fn floats(name: &str, dims: &[usize], values: &[f32]) -> Tensor {
@@ -38,7 +40,7 @@ pub fn constant(tensor: &Tensor) -> Result<Constant> {
             .at(name())
             .remedy("export the model with its weights inside"));
     }
-    let dims = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Vec<_>>>();
+    let dims = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect::<Option<Rc<[_]>>>();
     let (dims, count) = dims
         .and_then(|dims| {
             let count = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
@@ -50,7 +52,7 @@ pub fn constant(tensor: &Tensor) -> Result<Constant> {
         data_type::FLOAT if raw => {
             Constant::Floats { dims, values: from_raw(&tensor.raw_data, f32::from_le_bytes) }
         }
-        data_type::FLOAT => Constant::Floats { dims, values: tensor.float_data.clone() },
+        data_type::FLOAT => Constant::Floats { dims, values: tensor.float_data.as_slice().into() },
         data_type::DOUBLE if raw => {
             Constant::Floats { dims, values: from_raw(&tensor.raw_data, |b| f64::from_le_bytes(b) as f32) }
         }
@@ -60,7 +62,7 @@ pub fn constant(tensor: &Tensor) -> Result<Constant> {
         data_type::INT64 if raw => {
             Constant::Integers { values: from_raw(&tensor.raw_data, i64::from_le_bytes) }
         }
-        data_type::INT64 => Constant::Integers { values: tensor.int64_data.clone() },
+        data_type::INT64 => Constant::Integers { values: tensor.int64_data.as_slice().into() },
         other => {
             return Err(Error::unsupported(format!("element type {other}"))
                 .at(name())
@@ -80,9 +82,9 @@ pub fn constant(tensor: &Tensor) -> Result<Constant> {
 }
 
 /// Whole elements of `bytes`; a rest shows up as a wrong count.
-fn from_raw<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Vec<T> {
+fn from_raw<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Rc<[T]> {
     if !bytes.len().is_multiple_of(N) {
-        return Vec::new();
+        return Rc::new([]);
     }
     bytes.chunks_exact(N).map(|c| convert(c.try_into().expect("a chunk of N bytes"))).collect()
 }

@@ -117,7 +117,7 @@ impl Translator {
         match value {
             Value::Block(block) => Ok(block),
             Value::Constant(Constant::Floats { dims, values }) => match dims[..] {
-                [] | [_] | [1, _] => self.builder.constant(values),
+                [] | [_] | [1, _] => self.builder.constant(&*values),
                 _ => Err(Error::unsupported(format!("a constant of shape {dims:?} as an operand"))),
             },
             Value::Constant(Constant::Integers { .. }) | Value::CellCount => {
@@ -205,7 +205,7 @@ impl Translator {
             )));
         }
         if rows_are_outputs {
-            return Ok((values, n_outputs));
+            return Ok((values.to_vec(), n_outputs));
         }
         let transposed = (0..n_outputs).flat_map(|o| (0..n_inputs).map(move |i| (i, o)));
         Ok((transposed.map(|(i, o)| values[i * n_outputs + o]).collect(), n_outputs))
@@ -312,12 +312,13 @@ fn constant_node(node: &Node) -> Result<Value> {
     };
     let constant = match attribute.name.as_str() {
         "value" => tensor::constant(attribute.t.as_ref().ok_or_else(fault)?)?,
-        "value_float" => Constant::Floats { dims: vec![], values: vec![attribute.f] },
+        "value_float" => Constant::Floats { dims: [].into(), values: [attribute.f].into() },
         "value_floats" => {
-            Constant::Floats { dims: vec![attribute.floats.len()], values: attribute.floats.clone() }
+            let values = attribute.floats.as_slice().into();
+            Constant::Floats { dims: [attribute.floats.len()].into(), values }
         }
-        "value_int" => Constant::Integers { values: vec![attribute.i] },
-        "value_ints" => Constant::Integers { values: attribute.ints.clone() },
+        "value_int" => Constant::Integers { values: [attribute.i].into() },
+        "value_ints" => Constant::Integers { values: attribute.ints.as_slice().into() },
         _ => return Err(fault()),
     };
     Ok(Value::Constant(constant))

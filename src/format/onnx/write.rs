@@ -9,8 +9,9 @@ use super::proto::{
 };
 use super::{metadata, table, tensor};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
+use crate::error::{Error, Result};
 use crate::program::{BinaryOperator, BlockId, Operation, Program};
-use crate::surrogate::{self, Port, Surrogate};
+use crate::surrogate::{self, Kind, Port, Surrogate};
 
 /// Names of a file's one input and one output.
 const INPUT: &str = "x";
@@ -21,26 +22,34 @@ const OPSET_VERSION: i64 = 20;
 const IR_VERSION: i64 = 9;
 
 /// `surrogate`'s file around its `program`.
-pub fn model(surrogate: &Surrogate, program: &Program) -> Vec<u8> {
+pub fn model(surrogate: &Surrogate, program: &Program) -> Result<Vec<u8>> {
+    if surrogate.kind() == Kind::Derivative {
+        return Err(derivative());
+    }
     let model = Model {
         ir_version: IR_VERSION,
         producer_name: metadata::PRODUCER.to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(GraphWriter::new(program).finish()),
+        graph: Some(GraphWriter::new(program).finish()?),
         opset_import: vec![OperatorSet { domain: String::new(), version: OPSET_VERSION }],
         metadata_props: metadata::write(surrogate),
     };
-    model.encode_to_vec()
+    Ok(model.encode_to_vec())
+}
+
+fn derivative() -> Error {
+    Error::unsupported("a derivative in a file")
+        .remedy("save the surrogate itself: its derivatives are made where they are used")
 }
 
 /// `surrogate`'s file with what there is to know about its inputs and outputs.
-pub fn graph(surrogate: &Surrogate, program: &Program) -> surrogate::Graph {
+pub fn graph(surrogate: &Surrogate, program: &Program) -> Result<surrogate::Graph> {
     let port = |name: &str, width| Port { name: name.to_owned(), width, is_vector: false };
-    surrogate::Graph {
-        file: model(surrogate, program).into(),
+    Ok(surrogate::Graph {
+        file: model(surrogate, program)?.into(),
         inputs: vec![port(INPUT, program.n_inputs())],
         outputs: vec![port(OUTPUT, program.n_outputs())],
-    }
+    })
 }
 
 /// Collects the nodes and initializers of a graph.
@@ -57,25 +66,25 @@ impl<'a> GraphWriter<'a> {
         Self { program, per_cell: vec![true], nodes: Vec::new(), initializers: Vec::new() }
     }
 
-    fn finish(mut self) -> Graph {
+    fn finish(mut self) -> Result<Graph> {
         for (block, operation) in self.program.steps() {
             let per_cell = operation.inputs().iter().any(|b| self.per_cell[b.index()]);
             self.per_cell.push(per_cell);
-            self.operation(block, operation);
+            self.operation(block, operation)?;
         }
         let output = self.program.output();
         let last = self.with_cell_rows(output);
         self.node("Identity", OUTPUT, &[last], OUTPUT, vec![]);
-        Graph {
+        Ok(Graph {
             node: self.nodes,
             name: "surrogate".to_owned(),
             initializer: self.initializers,
             input: vec![value_info(INPUT, self.program.n_inputs())],
             output: vec![value_info(OUTPUT, self.program.n_outputs())],
-        }
+        })
     }
 
-    fn operation(&mut self, block: BlockId, operation: &Operation) {
+    fn operation(&mut self, block: BlockId, operation: &Operation) -> Result<()> {
         let name = block_name(block);
         match operation {
             Operation::Constant { values } => self.floats(&name, &[1, values.len()], values),
@@ -117,7 +126,9 @@ impl<'a> GraphWriter<'a> {
                 self.node("Sub", &change, &[&drive, &decay], &change, vec![]);
                 self.node("Add", &name, &[&state, &change], &name, vec![]);
             }
+            Operation::Slope { .. } | Operation::TableSlope { .. } => return Err(derivative()),
         }
+        Ok(())
     }
 
     fn activation(&mut self, activation: Activation, input: &str, output: &str) {

@@ -2,6 +2,7 @@
 
 use super::Vector;
 use super::function::{Exp, Function, WithFunction, with_function};
+use super::slope::with_slope;
 use crate::activation::Activation;
 use crate::kernels::{Operand, Operator, TILE};
 
@@ -18,6 +19,19 @@ pub unsafe fn activation<V: Vector>(
     unsafe {
         with_function(activation, Columns::<V> { x, y, width, lanes, vector: std::marker::PhantomData })
     }
+}
+
+/// See [`crate::kernels::Kernels::slope`].
+#[inline(always)]
+pub unsafe fn slope<V: Vector>(
+    activation: Activation,
+    x: *const f32,
+    y: *mut f32,
+    width: usize,
+    lanes: usize,
+) {
+    // SAFETY: the caller vouches for the instructions and the blocks.
+    unsafe { with_slope(activation, Columns::<V> { x, y, width, lanes, vector: std::marker::PhantomData }) }
 }
 
 /// See [`crate::kernels::Kernels::exp`].

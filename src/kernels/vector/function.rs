@@ -67,7 +67,7 @@ unsafe fn reduced_exp<V: Vector>(x: V) -> (V, V) {
 
 /// e^x for −86.6 ≤ x ≤ 88.
 #[inline(always)]
-unsafe fn exp_in_range<V: Vector>(x: V) -> V {
+pub unsafe fn exp_in_range<V: Vector>(x: V) -> V {
     // SAFETY: the caller vouches for the instructions.
     unsafe {
         let (n, p) = reduced_exp(x);
@@ -88,7 +88,7 @@ unsafe fn exp_m1_in_range<V: Vector>(x: V) -> V {
 
 /// x limited to low ..= high, NaN kept.
 #[inline(always)]
-unsafe fn limited<V: Vector>(x: V, low: f32, high: f32) -> V {
+pub unsafe fn limited<V: Vector>(x: V, low: f32, high: f32) -> V {
     // SAFETY: the caller vouches for the instructions.
     unsafe { V::splat(high).minimum(V::splat(low).maximum(x)) }
 }
@@ -125,7 +125,7 @@ unsafe fn sigmoid<V: Vector>(x: V) -> V {
 
 /// e^x − 1 for x ≤ 0; for x > 0 what it gives does not matter.
 #[inline(always)]
-unsafe fn exp_m1_of_negative<V: Vector>(x: V) -> V {
+pub unsafe fn exp_m1_of_negative<V: Vector>(x: V) -> V {
     // SAFETY: the caller vouches for the instructions.
     unsafe { exp_m1_in_range(limited(x, EXP_FLOOR, 0.0)) }
 }
@@ -232,26 +232,33 @@ impl Function for Silu {
     }
 }
 
-/// x·Φ(x); Φ(−|x|) = erfc(|x|/√2)/2 keeps its relative accuracy in the tail.
+/// Φ(x) and e^(−x²/2); Φ(−|x|) = erfc(|x|/√2)/2 keeps its relative accuracy in the tail.
+#[inline(always)]
+pub unsafe fn normal_distribution<V: Vector>(x: V) -> (V, V) {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe {
+        let one = V::splat(1.0);
+        // erfc(9.3) is below the range of single precision.
+        let z = limited(x.abs().multiply(V::splat(std::f32::consts::FRAC_1_SQRT_2)), 0.0, 9.3);
+        let t = one.divide(V::splat(0.5).multiply_add(z, one));
+        let minus_square = V::splat(0.0).subtract(z.multiply(z));
+        // What the rounding of z² left over; e^(−z²) would magnify it.
+        let rest = z.multiply_add(z, minus_square);
+        let gauss = exp_in_range(limited(minus_square, EXP_FLOOR, 0.0));
+        let gauss = gauss.subtract(gauss.multiply(rest));
+        let tail = t.multiply(polynomial(t, &ERFC_H)).multiply(gauss).multiply(V::splat(0.5));
+        (x.if_positive(one.subtract(tail), tail), gauss)
+    }
+}
+
+/// x·Φ(x)
 #[derive(Clone, Copy)]
 pub struct Gelu;
 impl Function for Gelu {
     #[inline(always)]
     unsafe fn apply<V: Vector>(self, x: V) -> V {
         // SAFETY: the caller vouches for the instructions.
-        unsafe {
-            let one = V::splat(1.0);
-            // erfc(9.3) is below the range of single precision.
-            let z = limited(x.abs().multiply(V::splat(std::f32::consts::FRAC_1_SQRT_2)), 0.0, 9.3);
-            let t = one.divide(V::splat(0.5).multiply_add(z, one));
-            let minus_square = V::splat(0.0).subtract(z.multiply(z));
-            // What the rounding of z² left over; e^(−z²) would magnify it.
-            let rest = z.multiply_add(z, minus_square);
-            let gauss = exp_in_range(limited(minus_square, EXP_FLOOR, 0.0));
-            let gauss = gauss.subtract(gauss.multiply(rest));
-            let tail = t.multiply(polynomial(t, &ERFC_H)).multiply(gauss).multiply(V::splat(0.5));
-            x.multiply(x.if_positive(one.subtract(tail), tail))
-        }
+        unsafe { x.multiply(normal_distribution(x).0) }
     }
 }
 

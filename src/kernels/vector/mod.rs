@@ -8,12 +8,13 @@ mod dense;
 mod dense_one;
 mod elementwise;
 mod function;
+mod slope;
 mod table;
 
 pub use dense::dense;
 pub use dense_one::dense_one;
-pub use elementwise::{activation, binary, exp, relax};
-pub use table::table;
+pub use elementwise::{activation, binary, exp, relax, slope};
+pub use table::{table, table_slope};
 
 /// Single-precision numbers of one register.
 ///

@@ -7,8 +7,18 @@ pub mod avx512;
 /// `$features` enabled.
 macro_rules! kernel_table {
     ($name:literal, $features:literal, $vector:ty) => {
-        pub static KERNELS: crate::kernels::Kernels =
-            crate::kernels::Kernels { name: $name, dense, dense_one, activation, exp, binary, table, relax };
+        pub static KERNELS: crate::kernels::Kernels = crate::kernels::Kernels {
+            name: $name,
+            dense,
+            dense_one,
+            activation,
+            exp,
+            binary,
+            table,
+            relax,
+            slope,
+            table_slope,
+        };
 
         kernel_table!(@kernels $features, $vector,
             dense(layer: &crate::kernels::PackedDense, x: *const f32, y: *mut f32, lanes: usize);
@@ -38,6 +48,14 @@ macro_rules! kernel_table {
                 width: usize,
                 lanes: usize,
             );
+            slope(
+                activation: crate::activation::Activation,
+                x: *const f32,
+                y: *mut f32,
+                width: usize,
+                lanes: usize,
+            );
+            table_slope(table: &crate::kernels::UniformTable, x: *const f32, y: *mut f32, lanes: usize);
         );
     };
     (@kernels $features:literal, $vector:ty, $($kernel:ident($($argument:ident: $type:ty),* $(,)?);)*) => {

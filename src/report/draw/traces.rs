@@ -37,7 +37,7 @@ fn one(surrogate: &Surrogate, number_of: usize, trace: &Trace) -> Result<Figure>
         Entry::line("reference", Pen::solid(REFERENCE, 2.5)),
         match surrogate.kind() {
             Kind::StepMap { .. } => Entry::dots("surrogate", SURROGATE),
-            Kind::SolutionMap => Entry::line("surrogate", surrogate_pen()),
+            Kind::SolutionMap | Kind::Derivative => Entry::line("surrogate", surrogate_pen()),
         },
     ];
     if euler_shown {
@@ -78,7 +78,9 @@ fn one(surrogate: &Surrogate, number_of: usize, trace: &Trace) -> Result<Figure>
                 let shown = own_times.iter().zip(&own).step_by(every).filter(|(_, y)| y.is_finite());
                 shown.for_each(|(&x, &y)| scene.disc(panel.point(x, y), 2.0, SURROGATE));
             }
-            Kind::SolutionMap => panel.curve(&mut scene, &own_times[1..], &own[1..], surrogate_pen()),
+            Kind::SolutionMap | Kind::Derivative => {
+                panel.curve(&mut scene, &own_times[1..], &own[1..], surrogate_pen())
+            }
         }
     }
     Figure::new(format!("trace_{number_of}"), format!("States over time, {rank}: {values}"), &scene)

@@ -151,7 +151,7 @@ pub fn compare(surrogate: &Arc<Surrogate>, counterpart: &Counterpart, draw: Draw
     let domain = domain(surrogate)?;
     let box_d = match surrogate.kind() {
         Kind::StepMap { .. } => counterpart.box_of_problem_d(domain.len()),
-        Kind::SolutionMap => None,
+        Kind::SolutionMap | Kind::Derivative => None,
     };
     let covers = |outer: &[[f64; 2]], inner: &[[f64; 2]]| {
         outer.iter().zip(inner).all(|(o, i)| o[0] <= i[0] + 1e-9 && i[1] <= o[1] + 1e-9)
@@ -196,7 +196,7 @@ pub fn horizon(surrogate: &Surrogate) -> f64 {
     match surrogate.kind() {
         // At least ten steps, however long they are.
         Kind::StepMap { dt } => ROLLOUT.max(10.0 * dt),
-        Kind::SolutionMap => {
+        Kind::SolutionMap | Kind::Derivative => {
             let time = surrogate.columns_of(Role::Time).first().and_then(|&c| surrogate.inputs()[c].range);
             time.map_or(ROLLOUT, |[_, end]| end)
         }

@@ -28,7 +28,9 @@ impl Schedule {
     /// About `n` samples up to `horizon`; of a step map, at whole steps.
     pub fn new(kind: Kind, horizon: f64, n: usize) -> Self {
         match kind {
-            Kind::SolutionMap => Self { interval: horizon / n as f64, n_samples: n, map_steps: 1 },
+            Kind::SolutionMap | Kind::Derivative => {
+                Self { interval: horizon / n as f64, n_samples: n, map_steps: 1 }
+            }
             Kind::StepMap { dt } => {
                 let map_steps = (horizon / dt / n as f64).round().max(1.0) as u32;
                 let interval = f64::from(map_steps) * dt;
@@ -74,7 +76,7 @@ pub fn of_surrogate(
     let (n_cells, n_outputs) = (inputs.nrows(), surrogate.outputs().len());
     let mut samples = Array3::zeros((n_cells, schedule.n_samples, n_outputs));
     match surrogate.kind() {
-        Kind::SolutionMap => {
+        Kind::SolutionMap | Kind::Derivative => {
             let time = surrogate.columns_of(Role::Time);
             let mut inputs = inputs.to_owned();
             let mut outputs = vec![0.0; n_cells * n_outputs];

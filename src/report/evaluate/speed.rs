@@ -79,7 +79,7 @@ pub fn measure(
         let break_even_steps = steps_per_second / evaluations_per_second;
         let replaced_steps = match surrogate.kind() {
             Kind::StepMap { dt } => Some(dt / EULER_DT),
-            Kind::SolutionMap => None,
+            Kind::SolutionMap | Kind::Derivative => None,
         };
         Ok(AgainstEuler {
             steps_per_second,
@@ -105,7 +105,7 @@ fn seconds_of_surrogate(session: &mut Session, rows: &Array2<f64>) -> Result<f64
     let columns = |columns: &[usize]| structure_of_arrays(rows, columns);
     let layout = |n| Layout::structure_of_arrays(N_CELLS, n);
     match surrogate.kind() {
-        Kind::SolutionMap => {
+        Kind::SolutionMap | Kind::Derivative => {
             let all: Vec<usize> = (0..rows.ncols()).collect();
             let n_outputs = surrogate.outputs().len();
             let (inputs, mut outputs) = (columns(&all), vec![0.0_f32; N_CELLS * n_outputs]);

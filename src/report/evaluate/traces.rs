@@ -65,7 +65,7 @@ pub fn traces(
     let inputs = comparison.inputs.select(ndarray::Axis(0), &cells);
     let fine = Schedule::new(Kind::SolutionMap, horizon(surrogate), N_FINE);
     let own = match surrogate.kind() {
-        Kind::SolutionMap => fine,
+        Kind::SolutionMap | Kind::Derivative => fine,
         kind @ Kind::StepMap { .. } => Schedule::new(kind, horizon(surrogate), N_FINE),
     };
     let given = of_surrogate(surrogate, &inputs, own)?;

@@ -7,7 +7,9 @@ use ndarray::{Array1, Array2, Axis};
 use tch::{Device, Kind as TensorKind};
 
 use super::data::{Data, Rows};
-use super::{FormName, KindName, LossName, LossSection, MethodName, Recipe, ScalingName, ScheduleSection};
+use super::{
+    DataSection, FormName, KindName, LossName, LossSection, MethodName, Recipe, ScalingName, ScheduleSection,
+};
 use crate::cell_model::CellModel;
 use crate::dataset::{Problem, Sampling};
 use crate::error::{Error, Result};
@@ -22,6 +24,8 @@ use crate::train::{
 /// Seeds that differ from the recipe's in a way that no other seed of a recipe repeats.
 pub(super) const VALIDATION_SEED: u64 = 0x7661_6c69_6461_7465;
 const EVALUATION_SEED: u64 = 0x6576_616c_7561_7465;
+/// Rows of data that no machine's memory holds.
+const MAX_ROWS: f64 = 1e9;
 
 impl Recipe {
     /// An error at `key` of this recipe.
@@ -30,7 +34,9 @@ impl Recipe {
     }
 
     pub(super) fn place(&self, error: Error, key: &str) -> Error {
-        error.at(format!("key \"{key}\"")).in_file(&self.path)
+        let error = error.at(format!("key \"{key}\""));
+        // A recipe that was not read from a file has no path.
+        if self.path.as_os_str().is_empty() { error } else { error.in_file(&self.path) }
     }
 
     /// What the surrogate is to learn.
@@ -50,13 +56,8 @@ impl Recipe {
         let mut domain = self.domain.clone();
         let mut range = |names: &[&str], default: Option<[f64; 2]>, key: &str| -> Result<Option<[f64; 2]>> {
             let given = names.iter().find_map(|name| domain.remove(*name));
-            match given.or(default) {
-                Some([low, high]) if !(low.is_finite() && high.is_finite() && low <= high) => {
-                    let what = format!("the range {low} to {high}");
-                    Err(self.fault(what, key, "write two finite numbers, the smaller one first"))
-                }
-                range => Ok(range),
-            }
+            let range = given.or(default);
+            range.map_or(Ok(()), |range| self.check_range(range, key)).map(|()| range)
         };
         let of_problem = problem.map(Problem::ranges);
         let mut states = Vec::new();
@@ -91,6 +92,14 @@ impl Recipe {
                 Err(self.fault("a solution map has no step", "surrogate.dt", "remove it"))
             }
         }
+    }
+
+    fn check_range(&self, [low, high]: [f64; 2], key: &str) -> Result<()> {
+        if low.is_finite() && high.is_finite() && low <= high {
+            return Ok(());
+        }
+        let what = format!("the range {low} to {high}");
+        Err(self.fault(what, key, "write two finite numbers, the smaller one first"))
     }
 
     fn stimulus(
@@ -164,7 +173,7 @@ impl Recipe {
         })?;
         match task.kind() {
             Kind::StepMap { .. } => Ok(Form::Step { states }),
-            Kind::SolutionMap => {
+            Kind::SolutionMap | Kind::Derivative => {
                 let relaxation = section.relaxation.ok_or_else(|| {
                     let remedy = "give the time in which the solution leaves its initial state";
                     self.fault("no relaxation time", "network.relaxation", remedy)
@@ -234,14 +243,7 @@ impl Recipe {
             }
         };
         trainer.optimizer(optimizer, section.rate).seed(self.seed);
-        trainer.schedule(match self.schedule {
-            ScheduleSection::Constant => Schedule::Constant,
-            ScheduleSection::Cosine { warm_up, last } => Schedule::Cosine { warm_up, last },
-            ScheduleSection::Plateau { factor, patience, least } => {
-                Schedule::Plateau { factor, patience, least }
-            }
-            ScheduleSection::Default => Schedule::Cosine { warm_up: super::warm_up(), last: 0.0 },
-        });
+        trainer.schedule(self.schedule());
         let defaults = Stop::default();
         trainer.stop(Stop {
             seconds: self.stop.time_limit.map(|s| s.0),
@@ -257,7 +259,28 @@ impl Recipe {
         Ok(trainer)
     }
 
-    /// Rejects impossible numbers before any work is done.
+    fn schedule(&self) -> Schedule {
+        match self.schedule {
+            ScheduleSection::Constant => Schedule::Constant,
+            ScheduleSection::Cosine { warm_up, last } => Schedule::Cosine { warm_up, last },
+            ScheduleSection::Plateau { factor, patience, least } => {
+                Schedule::Plateau { factor, patience, least }
+            }
+            ScheduleSection::Default => Schedule::Cosine { warm_up: super::warm_up(), last: 0.0 },
+        }
+    }
+
+    /// Rejects what makes no sense before any work is done: impossible numbers, unknown names,
+    /// keys that contradict each other.
+    ///
+    /// # Errors
+    /// The first such fault, with its key and what to do about it.
+    pub fn validate(&self) -> Result<()> {
+        self.check()?;
+        self.cells(&self.task()?, 1).map(|_| ())
+    }
+
+    /// Rejects impossible numbers.
     pub(super) fn check(&self) -> Result<()> {
         let positive = |value: Option<f64>, key: &str| match value {
             Some(x) if !(x.is_finite() && x > 0.0) => {
@@ -274,6 +297,7 @@ impl Recipe {
             positive(loss.batch.map(|n| n as f64), "loss.batch")?;
             positive(loss.points.map(|n| n as f64), "loss.points")?;
         }
+        self.schedule().check().map_err(|e| self.place(e, "schedule"))?;
         positive(Some(self.optimizer.rate), "optimizer.rate")?;
         positive(self.optimizer.clip, "optimizer.clip")?;
         positive(self.optimizer.refresh_every.map(|n| n as f64), "optimizer.refresh_every")?;
@@ -281,7 +305,22 @@ impl Recipe {
         positive(self.stop.validate_every.map(|n| n as f64), "stop.validate_every")?;
         positive(self.stop.patience.map(f64::from), "stop.patience")?;
         positive(self.stop.tolerance, "stop.tolerance")?;
-        positive(self.evaluation.cells.map(|n| n as f64), "evaluation.cells")
+        positive(self.evaluation.cells.map(|n| n as f64), "evaluation.cells")?;
+        let DataSection { cells, times, pairs, along, validation, .. } = &self.data;
+        for (counts, key) in [
+            (&[*cells, *times][..], "data.cells"),
+            (&[*validation, *times], "data.validation"),
+            (&[*pairs], "data.pairs"),
+            (&[*along], "data.along"),
+            (&[self.evaluation.cells], "evaluation.cells"),
+        ] {
+            let rows: f64 = counts.iter().map(|n| n.unwrap_or(1) as f64).product();
+            if rows > MAX_ROWS {
+                let remedy = format!("{MAX_ROWS:.0e} rows at most");
+                return Err(self.fault(format!("{rows:.3e} rows"), key, remedy));
+            }
+        }
+        Ok(())
     }
 
     fn criterion(&self, section: &LossSection) -> Result<Criterion> {
@@ -291,7 +330,10 @@ impl Recipe {
         let named = Criterion::from_name(section.criterion.as_deref().unwrap_or("mse"));
         let named = named.map_err(|e| self.place(e, "loss.criterion"))?;
         match (named, section.delta) {
-            (_, None) => Ok(named),
+            (_, None) => {
+                named.check().map_err(|e| self.place(e, "loss.criterion"))?;
+                Ok(named)
+            }
             (Criterion::Huber { .. }, Some(delta)) => {
                 let criterion = Criterion::Huber { delta };
                 criterion.check().map_err(|e| self.place(e, "loss.delta"))?;
@@ -367,10 +409,13 @@ impl Recipe {
             return Err(self.fault("training cells for evaluation", "evaluation.seed", remedy));
         }
         let (horizon, every) = match task.kind() {
-            Kind::SolutionMap => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
+            Kind::SolutionMap | Kind::Derivative => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
             Kind::StepMap { dt } => (50.0, dt * (1.0 / dt).round().max(1.0)),
         };
         let mut domain: BTreeMap<_, _> = section.domain.clone();
+        for (name, &range) in &domain {
+            self.check_range(range, &format!("evaluation.domain.{name}"))?;
+        }
         let mut ranges = task.ranges();
         for (variable, range) in task.inputs().iter().zip(&mut ranges) {
             // `u0` of a solution map is the state `u`.
@@ -398,7 +443,7 @@ impl Recipe {
         let every = section.every.map_or(every, |e| e.0);
         let step = match task.kind() {
             Kind::StepMap { dt } => dt,
-            Kind::SolutionMap => EULER_DT,
+            Kind::SolutionMap | Kind::Derivative => EULER_DT,
         };
         let whole = |time: f64, part: f64| {
             let n = (time / part).round();

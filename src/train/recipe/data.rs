@@ -43,7 +43,7 @@ impl Recipe {
         };
         let validation_seed = self.seed ^ VALIDATION_SEED;
         let (training, validation) = match task.kind() {
-            Kind::SolutionMap => {
+            Kind::SolutionMap | Kind::Derivative => {
                 let (cells, times) =
                     (count(section.cells, "data.cells")?, count(section.times, "data.times")?);
                 let n_validation = section.validation.unwrap_or(cells.div_ceil(10));
@@ -96,7 +96,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Rows of a `.npz` table or a `.csv` file, with the columns in the task's order. Targets are
+/// Rows of a `.npz` table or of a `.csv`, `.npy` or `.pt` file, with the columns in the task's order. Targets are
 /// called like the states, or `u_next` where states are inputs too.
 fn read_rows(task: &Task, path: &Path) -> Result<Rows> {
     let (names, values) = if path.extension().is_some_and(|e| e == "npz") {
@@ -119,7 +119,7 @@ fn read_rows(task: &Task, path: &Path) -> Result<Rows> {
     let inputs = task.inputs().iter().map(|v| column(&v.name)).collect::<Result<Vec<_>>>()?;
     let target = |v: &Variable| match task.kind() {
         Kind::StepMap { .. } => column(&format!("{}_next", v.name)),
-        Kind::SolutionMap => column(&v.name),
+        Kind::SolutionMap | Kind::Derivative => column(&v.name),
     };
     let targets = task.outputs().iter().map(target).collect::<Result<Vec<_>>>()?;
     Ok((values.select(Axis(1), &inputs), values.select(Axis(1), &targets)))

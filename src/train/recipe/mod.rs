@@ -103,7 +103,7 @@ pub struct DataSection {
     /// How cells are drawn.
     #[serde(default)]
     pub sampling: SamplingName,
-    /// A file (`.npz`, `.csv`) with a column or array for each input and output, instead.
+    /// A file (`.npz`, `.csv`, `.pt`) with a column or array for each input and output, instead.
     pub training_file: Option<PathBuf>,
     /// The same for validation; a tenth of the rows of the training file if not given.
     pub validation_file: Option<PathBuf>,

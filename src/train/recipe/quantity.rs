@@ -41,8 +41,8 @@ fn positive<'de, D: Deserializer<'de>>(
     let Some((_, size)) = units.iter().find(|u| u.0 == unit) else {
         return Err(de::Error::custom(format!("\"{text}\" has a wrong unit; {}", remedy())));
     };
-    match digits.parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number * size),
+    match digits.parse::<f64>().map(|number| number * size) {
+        Ok(quantity) if quantity.is_finite() && quantity > 0.0 => Ok(quantity),
         _ => Err(de::Error::custom(format!("\"{text}\" is not a positive quantity; {}", remedy()))),
     }
 }

@@ -1,4 +1,4 @@
-//! PyTorch state dicts: a zip archive with a pickle of the structure and one file a tensor.
+//! State dicts as PyTorch writes them.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,8 +7,8 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::atomic;
 use crate::error::{Error, Result};
+use crate::format::atomic;
 
 /// A tensor of a state dict.
 #[derive(Clone, Debug, PartialEq)]
