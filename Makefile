@@ -3,7 +3,7 @@
 # Two OpenMP threads on shared cores can be ten times slower than one.
 export OMP_NUM_THREADS ?= 1
 CARGO ?= cargo
-# Programs link to the SONAME; no folder of the machine that built the library is named in it.
+# Programs link to the SONAME; messages of internal faults name files of emucell, not folders of this machine.
 CARGO_HOME ?= $(HOME)/.cargo
 # nodelete: dlclose() leaves the library where it is, because threads that used it still end in it.
 LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C link-arg=-Wl,-z,nodelete -C strip=symbols \
@@ -25,7 +25,7 @@ setup-libtorch:
 	@scripts/setup.sh libtorch
 
 build: ## the shared and the static library alone, without libtorch: target/release/libemucell.{so,a}
-	$(CARGO) rustc --release --lib --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
+	$(CARGO) rustc --release --lib --features onnx --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
 
 # A target folder of its own: libemucell.a would take the place of the one without the bridge.
 BRIDGE_TARGET = $(or $(CARGO_TARGET_DIR),target)/cxx
@@ -42,9 +42,9 @@ demo: setup-libtorch ## train two surrogates, step a tissue with one, compare wi
 test: setup ## every test, with formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --all-targets --features cli,train,cxx -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli
-	$(CARGO) test --features cli,train,cxx
+	$(CARGO) clippy --all-targets --features cli,train,cxx,onnx -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli,onnx
+	$(CARGO) test --features cli,train,cxx,onnx
 
 sanitize: ## ASan, UBSan, LSan, TSan and Valgrind over the library and its C and C++ clients
 	@scripts/nightly.sh rust-src || true

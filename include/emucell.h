@@ -98,6 +98,9 @@
 // Backend: ONNX Runtime.
 #define EMUCELL_BACKEND_ONNXRUNTIME 2
 
+// Backend: TensorRT on a GPU, by ONNX Runtime's provider of that name.
+#define EMUCELL_BACKEND_TENSORRT 3
+
 // Precision: single, or less where the surrogate's own error is much larger.
 #define EMUCELL_PRECISION_AUTO 0
 
@@ -346,6 +349,13 @@ typedef struct emucell_session_options {
     void *fallback_data;
     // Longest step of the cell model's solver, ms; 0 (default) is 0.01.
     double fallback_dt;
+    // File of the library ONNX Runtime, 1.23 or later, for the backends that need it; NULL
+    // (default) for the one in the environment variable EMUCELL_ONNXRUNTIME, or the system's.
+    // One a process.
+    const char *onnxruntime_library;
+    // Folder where TensorRT keeps the engines and timings that it takes minutes to make, for the
+    // next session; NULL (default) for none.
+    const char *engine_cache_folder;
 } emucell_session_options;
 
 // What a column of a surrogate's inputs or outputs is. The texts belong to the surrogate and

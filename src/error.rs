@@ -111,6 +111,12 @@ impl Error {
         self
     }
 
+    /// What went wrong and where, without the remedy.
+    pub fn fault(&self) -> String {
+        let places: String = self.places.iter().map(|place| format!(", in {place}")).collect();
+        format!("{}{places}", self.what)
+    }
+
     /// The class of the fault.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -119,10 +125,7 @@ impl Error {
 
 impl fmt::Display for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        for place in &self.places {
-            write!(f, ", in {place}")?;
-        }
+        f.write_str(&self.fault())?;
         if let Some(remedy) = &self.remedy {
             write!(f, ": {remedy}")?;
         }

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("format", &["surrogate", "program", "activation", "error"]),
     ("cell_model", &["view", "error"]),
     ("backend", &["surrogate", "program", "kernels", "activation", "view", "error"]),
-    ("session", &["backend", "cell_model", "surrogate", "view", "error"]),
+    ("session", &["backend", "cell_model", "format", "surrogate", "view", "error"]),
     ("dataset", &["cell_model", "format", "view", "error"]),
     ("train", &["dataset", "surrogate", "program", "activation", "format", "cell_model", "view", "error"]),
     ("report", &["session", "cell_model", "dataset", "format", "surrogate", "program", "view", "error"]),

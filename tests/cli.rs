@@ -161,7 +161,8 @@ fn inspect_and_bench_are_readable_by_programs_and_people() {
 
 #[test]
 fn every_command_has_help() {
-    for command in ["", "generate", "train", "eval", "rollout", "inspect", "report", "bench"] {
+    for command in ["", "generate", "train", "eval", "rollout", "inspect", "report", "bench", "build-engine"]
+    {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         assert!(succeeds(&arguments).contains("Usage: emucell"), "{command}");
     }

@@ -165,7 +165,11 @@ fn what_cannot_be_had_is_said() {
     assert!(kind == ErrorKind::InvalidArgument && message.contains("guard Clamp"), "{message}");
     for options in [
         SessionOptions { device: "cuda:1".parse().unwrap(), ..SessionOptions::default() },
-        SessionOptions { backend: BackendChoice::OnnxRuntime, ..SessionOptions::default() },
+        SessionOptions {
+            backend: BackendChoice::OnnxRuntime,
+            onnxruntime: Some("no/such/library.so".into()),
+            ..SessionOptions::default()
+        },
         SessionOptions { precision: Precision::F16, ..SessionOptions::default() },
     ] {
         assert_eq!(refused(step_map(), options).0, ErrorKind::Unsupported);

@@ -193,8 +193,11 @@ fn what_is_written_is_read_again() {
     let y = b.dense(h, weights(10), weights(2), Activation::Linear).unwrap();
     let program = b.finish(y);
     // By way of a surrogate file, where SiLU is two nodes.
-    let program =
-        onnx::from_bytes(&onnx::to_bytes(&Surrogate::anonymous(program)).unwrap()).unwrap().program().clone();
+    let program = onnx::from_bytes(&onnx::to_bytes(&Surrogate::anonymous(program)).unwrap())
+        .unwrap()
+        .program()
+        .unwrap()
+        .clone();
     let pth::StateDict { tensors, hidden } = pth::StateDict::of(&program).unwrap();
     assert_eq!(hidden, [(Activation::Silu, 6), (Activation::Tanh, 5)]);
     let folder = tempfile::tempdir().unwrap();

@@ -342,7 +342,7 @@ fn fixed_starts_and_stimuli_come_from_the_file() {
 
 #[test]
 fn a_surrogate_of_an_unknown_cell_gets_a_report_without_errors() {
-    let anonymous = Arc::new(Surrogate::anonymous(solution_map().program().clone()));
+    let anonymous = Arc::new(Surrogate::anonymous(solution_map().program().unwrap().clone()));
     let report = Report::new("anonymous", &anonymous, None, None, few_cells()).unwrap();
     assert!(report.numbers().accuracy.is_empty());
     assert!(

@@ -49,7 +49,7 @@ fn parameter(cell: usize) -> f64 {
 
 /// The step map in double precision.
 fn expected(cell: usize, n_steps: u32) -> [f64; 2] {
-    let program = step_map().program().clone();
+    let program = step_map().program().unwrap().clone();
     (0..n_steps).fold(state(cell), |x, _| {
         let y = program.evaluate_reference(&[x[0], x[1], stimulus(cell), parameter(cell)]);
         [y[0], y[1]]

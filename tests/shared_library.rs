@@ -5,18 +5,25 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::c_compiler::{Client, Language, Linkage, succeed};
 use support::clients::{ClientProgram, client};
 use support::shared_library::SharedLibrary;
+use support::{onnxruntime, python};
 
 /// Compiles a client with both libraries, and in all standards of its language, and runs it on its
 /// surrogates. It must end well, and neither it nor the library may print anything.
 fn run_client(name: &str) {
     let library = SharedLibrary::get();
-    let &ClientProgram { source, language, surrogates, .. } = client(name);
+    let files: Vec<PathBuf> = client(name).surrogates.iter().map(|name| library.surrogate(name)).collect();
+    run_client_on(client(name), &files);
+}
+
+/// The same with any files as arguments.
+fn run_client_on(&ClientProgram { source, language, .. }: &ClientProgram, files: &[PathBuf]) {
+    let library = SharedLibrary::get();
     let languages: &[Language] = match language {
         Language::Cpp => &[Language::Cpp, Language::Cpp20],
         _ => &[language],
@@ -24,7 +31,6 @@ fn run_client(name: &str) {
     for (linkage, language) in languages.iter().flat_map(|&l| [(Linkage::Shared, l), (Linkage::Static, l)]) {
         let client = Client { source, language, library: &library.folder, linkage, flags: &[] };
         let program = client.compile(&library.work);
-        let files = surrogates.iter().map(|name| library.surrogate(name));
         let output = succeed(Command::new(&program).args(files));
         let printed = [output.stdout, output.stderr].concat();
         assert!(printed.is_empty(), "{source} printed:\n{}", String::from_utf8_lossy(&printed));
@@ -69,6 +75,17 @@ fn changed_files() {
 #[test]
 fn derivatives() {
     run_client("derivatives.c");
+}
+
+#[test]
+fn onnx_runtime() {
+    let library = SharedLibrary::get();
+    python::run("foreign_graphs.py", &[&library.work]);
+    let surrogates = ["fhn_euler_coarse", "formula_network", "sine"].map(|name| library.surrogate(name));
+    let files = [&[onnxruntime::library()][..], &surrogates].concat();
+    // It is on no list: its first argument is no surrogate.
+    let program = ClientProgram { source: "tests/c/onnxruntime.c", ..*client("conformance.c") };
+    run_client_on(&program, &files);
 }
 
 #[test]

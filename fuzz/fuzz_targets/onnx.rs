@@ -18,10 +18,13 @@ const N_CELLS: usize = 35;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(surrogate) = within(bytes, 4096, || onnx::from_bytes(bytes)) else { return };
-    let again = onnx::from_bytes(&onnx::to_bytes(&surrogate).expect("it is no derivative")).expect("what was loaded is written and loads");
+    let written = onnx::to_bytes(&surrogate).expect("no derivative");
+    let again = onnx::from_bytes(&written).expect("what was loaded is written and loads");
     assert_eq!((surrogate.inputs(), surrogate.outputs()), (again.inputs(), again.outputs()));
-    let columns: usize = surrogate.program().steps().map(|(block, _)| surrogate.program().width(block)).sum();
-    if columns + surrogate.program().n_inputs() <= MAX_COLUMNS {
+    // Graphs that are no programs are for ONNX Runtime.
+    let Ok(program) = surrogate.program() else { return };
+    let columns: usize = program.steps().map(|(block, _)| program.width(block)).sum();
+    if columns + program.n_inputs() <= MAX_COLUMNS {
         let (y, z) = (evaluate(surrogate), evaluate(again));
         assert!(y.iter().zip(&z).all(|(y, z)| y.to_bits() == z.to_bits() || y.is_nan() && z.is_nan()));
     }

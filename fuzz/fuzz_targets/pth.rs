@@ -28,7 +28,8 @@ fn read(bytes: &[u8]) {
     for hidden in [None, Some(&[(Activation::Tanh, 2)][..])] {
         if let Ok(network) = within(bytes, FACTOR, || file.network(hidden)) {
             let surrogate = Surrogate::anonymous(network.program);
-            onnx::from_bytes(&onnx::to_bytes(&surrogate).expect("it is no derivative")).expect("what was read is written and loads");
+            onnx::from_bytes(&onnx::to_bytes(&surrogate).expect("no derivative"))
+                .expect("what was read is written and loads");
         }
     }
     if let Ok(arrays) = within(bytes, FACTOR, || file.arrays()) {

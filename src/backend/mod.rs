@@ -1,10 +1,15 @@
 //! Ways of running a program over many cells.
 
 pub mod cpu;
+mod device;
+pub mod onnxruntime;
+mod tile;
 
 use std::ops::Range;
 
-use crate::error::Result;
+pub use self::device::{Device, Precision, Stream};
+pub use self::tile::Check;
+use crate::error::{Error, Result};
 use crate::view::Column;
 
 /// What happens to a cell whose inputs are outside the domain.
@@ -179,4 +184,15 @@ pub trait Backend: Send {
     fn synchronize(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// More threads than any machine of today has cores: a session has memory for each of them.
+const MAX_THREADS: usize = 1024;
+
+fn check_threads(n_threads: usize) -> Result<()> {
+    if n_threads == 0 || n_threads > MAX_THREADS {
+        return Err(Error::invalid(format!("{n_threads} threads"))
+            .remedy(format!("ask for 1 to {MAX_THREADS} threads")));
+    }
+    Ok(())
 }

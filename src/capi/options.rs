@@ -2,6 +2,8 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::{MaybeUninit, offset_of};
+use std::path::PathBuf;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::fallback::{CallersFallback, emucell_fallback};
@@ -9,7 +11,7 @@ use super::guard::guarded;
 use super::status::emucell_status;
 use super::structs::{self, Sized32};
 use crate::error::{Error, Result};
-use crate::session::{BackendChoice, Device, Fallback, Guard, Precision, SessionOptions};
+use crate::session::{BackendChoice, Device, Fallback, Guard, Precision, SessionOptions, Stream};
 
 /// Guard: inputs outside the domain are used as they are, and nobody looks.
 pub const EMUCELL_GUARD_IGNORE: u32 = 0;
@@ -29,6 +31,8 @@ pub const EMUCELL_BACKEND_AUTO: u32 = 0;
 pub const EMUCELL_BACKEND_NATIVE: u32 = 1;
 /// Backend: ONNX Runtime.
 pub const EMUCELL_BACKEND_ONNXRUNTIME: u32 = 2;
+/// Backend: TensorRT on a GPU, by ONNX Runtime's provider of that name.
+pub const EMUCELL_BACKEND_TENSORRT: u32 = 3;
 
 /// Precision: single, or less where the surrogate's own error is much larger.
 pub const EMUCELL_PRECISION_AUTO: u32 = 0;
@@ -76,6 +80,13 @@ pub struct emucell_session_options {
     pub fallback_data: *mut c_void,
     /// Longest step of the cell model's solver, ms; 0 (default) is 0.01.
     pub fallback_dt: f64,
+    /// File of the library ONNX Runtime, 1.23 or later, for the backends that need it; NULL
+    /// (default) for the one in the environment variable EMUCELL_ONNXRUNTIME, or the system's.
+    /// One a process.
+    pub onnxruntime_library: *const c_char,
+    /// Folder where TensorRT keeps the engines and timings that it takes minutes to make, for the
+    /// next session; NULL (default) for none.
+    pub engine_cache_folder: *const c_char,
 }
 
 // SAFETY: repr(C), struct_size first, numbers and pointers (NULL for none) only.
@@ -99,6 +110,8 @@ impl emucell_session_options {
         fallback: None,
         fallback_data: std::ptr::null_mut(),
         fallback_dt: 0.0,
+        onnxruntime_library: std::ptr::null(),
+        engine_cache_folder: std::ptr::null(),
     };
 }
 
@@ -132,8 +145,8 @@ impl emucell_session_options {
     /// What the options ask for, and the caller's fallback if there is one.
     ///
     /// # Safety
-    /// `options` is NULL or leads to options whose texts are NUL-terminated and whose fallback may
-    /// be called.
+    /// `options` is NULL or leads to options whose texts are NUL-terminated, whose fallback may be
+    /// called, and whose stream is one of the device.
     pub(super) unsafe fn read(
         options: *const Self,
     ) -> Result<(SessionOptions, Option<Arc<CallersFallback>>)> {
@@ -148,12 +161,10 @@ impl emucell_session_options {
                 .remedy("call emucell_session_options_init first"));
         }
         // SAFETY: see above.
-        let (instruction_set, device) =
-            unsafe { (text(options.instruction_set, "instruction_set")?, text(options.device, "device")?) };
+        let text = |pointer, name| unsafe { text(pointer, name) };
+        let instruction_set = text(options.instruction_set, "instruction_set")?;
+        let device = text(options.device, "device")?;
         let device = device.map_or(Ok(Device::Cpu), |name| name.parse())?;
-        if device == Device::Cpu && !options.stream.is_null() {
-            return Err(Error::invalid("a stream for the CPU").remedy("leave stream NULL, or choose a GPU"));
-        }
         let fallback = options.fallback.map(|function| {
             // SAFETY: see above.
             Arc::new(unsafe { CallersFallback::new(function, options.fallback_data) })
@@ -165,12 +176,16 @@ impl emucell_session_options {
             device,
             backend: choose("backend", options.backend, &BACKENDS)?,
             precision: choose("precision", options.precision, &PRECISIONS)?,
+            // SAFETY: the caller vouches for the stream.
+            stream: NonNull::new(options.stream).map(|stream| unsafe { Stream::from_raw(stream) }),
             capacity: options.capacity,
             fallback: fallback.clone().map(|fallback| fallback as Arc<dyn Fallback>),
             fallback_dt: match options.fallback_dt {
                 0.0 => SessionOptions::FALLBACK_DT,
                 dt => dt,
             },
+            onnxruntime: text(options.onnxruntime_library, "onnxruntime_library")?.map(PathBuf::from),
+            engine_cache: text(options.engine_cache_folder, "engine_cache_folder")?.map(PathBuf::from),
         };
         Ok((read, fallback))
     }
@@ -179,7 +194,8 @@ impl emucell_session_options {
 /// Guards in the order of their numbers.
 const GUARDS: [Guard; 5] = [Guard::Ignore, Guard::Clamp, Guard::Count, Guard::Flag, Guard::Fallback];
 /// Backends in the order of their numbers.
-const BACKENDS: [BackendChoice; 3] = [BackendChoice::Auto, BackendChoice::Native, BackendChoice::OnnxRuntime];
+const BACKENDS: [BackendChoice; 4] =
+    [BackendChoice::Auto, BackendChoice::Native, BackendChoice::OnnxRuntime, BackendChoice::TensorRt];
 /// Precisions in the order of their numbers.
 const PRECISIONS: [Precision; 5] =
     [Precision::Auto, Precision::F32, Precision::F16, Precision::Bf16, Precision::Tf32];

@@ -2,164 +2,145 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
-use serde::Serialize;
+#[cfg(feature = "train")]
+#[path = "bench_libtorch.rs"]
+mod libtorch;
+#[cfg(not(feature = "train"))]
+#[path = "bench_libtorch_missing.rs"]
+mod libtorch;
 
-use crate::error::Result;
-use crate::format::onnx;
+use super::session::{PrecisionArgument, RuntimeArguments};
+use crate::error::{Error, Result};
+use crate::format::{atomic, onnx};
 use crate::kernels::Kernels;
-use crate::session::{Session, SessionOptions};
+use crate::report::bench::{self, Contender, Layout, Setting};
+use crate::session::{BackendChoice, Device, SessionOptions};
 use crate::surrogate::Surrogate;
-use crate::view::{Layout, View, ViewMut};
 
-/// Measure evaluations a second, by instruction set, batch and threads.
+/// Measure evaluations a second: backends side by side, by batch and threads, with the error of
+/// each against double precision.
+///
+/// Every backend gets its numbers as it reads them without copying: the native one variable after
+/// variable, the others cell after cell. "× first" compares a time with that of the first backend
+/// in the same setting; where errors differ by more than a factor of 10 it does not.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
     /// Surrogate (.onnx).
     file: PathBuf,
+    /// Who computes, several separated by commas; those that are not there are listed with the
+    /// reason.
+    #[arg(long, value_enum, value_name = "NAME,…", value_delimiter = ',', default_values = ["native"])]
+    backends: Vec<BackendName>,
     /// Cells of a call, several separated by commas.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1, 1024, 65_536])]
     batch: Vec<usize>,
     /// Threads, several separated by commas.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_values_t = [1])]
     threads: Vec<usize>,
-    /// Instruction sets, several separated by commas; all of this machine if not given.
+    /// Instruction sets of the native backend, several separated by commas; all of this machine if
+    /// not given.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     instruction_sets: Vec<String>,
+    #[command(flatten)]
+    runtime: RuntimeArguments,
+    /// Write the table there, too, as comma-separated values.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Draw speed over batch there (.svg or .png).
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
     /// Print a list of objects as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// One line of the table.
-#[derive(Debug, Serialize)]
-struct Measurement {
-    backend: String,
-    device: &'static str,
-    precision: &'static str,
-    batch: usize,
-    threads: usize,
-    /// Median time of a call.
-    seconds_median: f64,
-    evaluations_per_second: f64,
-    /// Largest difference from the same network in double precision, over the batch's first cells.
-    max_abs_error: f64,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum BackendName {
+    /// emucell's own kernels.
+    Native,
+    /// ONNX Runtime.
+    Onnxruntime,
+    /// libtorch, in C++ without gradients.
+    Libtorch,
+    /// TensorRT, by ONNX Runtime's provider.
+    Tensorrt,
 }
-
-/// Time spent on each line of the table.
-const BUDGET: Duration = Duration::from_millis(300);
-/// Cells whose results are compared with double precision.
-const CHECKED_CELLS: usize = 2000;
 
 impl Bench {
     pub fn run(&self) -> Result<()> {
+        let picture = self.plot.as_ref().map(|path| match path.extension().and_then(|e| e.to_str()) {
+            Some("svg") => Ok((path, true)),
+            Some("png") => Ok((path, false)),
+            _ => Err(Error::invalid(format!("a picture called {}", path.display()))
+                .remedy("end its name in .svg or .png")),
+        });
+        let picture = picture.transpose()?;
         let surrogate = Arc::new(onnx::load(&self.file)?);
-        let sets: Vec<String> = match self.instruction_sets.is_empty() {
-            true => Kernels::available().iter().map(|k| k.name.to_owned()).collect(),
-            false => self.instruction_sets.clone(),
-        };
-        let mut measurements = Vec::new();
-        if !self.json {
-            println!(
-                "backend          threads    batch     µs a call   M evaluations/s   max error against f64"
-            );
+        let contenders: Vec<Contender> =
+            self.backends.iter().flat_map(|&name| self.contenders(name, &surrogate)).collect();
+        let settings = self.threads.iter();
+        let settings =
+            settings.flat_map(|&threads| self.batch.iter().map(move |&batch| Setting { batch, threads }));
+        let found = bench::Bench::run(&surrogate, &contenders, &settings.collect::<Vec<_>>())?;
+        if let Some(path) = &self.csv {
+            atomic::write(path, bench::csv(&found).as_bytes())?;
         }
-        for set in &sets {
-            for (&threads, &batch) in self.threads.iter().flat_map(|t| self.batch.iter().map(move |b| (t, b)))
-            {
-                let measurement = measure(&surrogate, set, threads, batch)?;
-                if !self.json {
-                    println!(
-                        "{:<16} {threads:>7} {batch:>8} {:>13.2} {:>17.2} {:>23.1e}",
-                        measurement.backend,
-                        1e6 * measurement.seconds_median,
-                        1e-6 * measurement.evaluations_per_second,
-                        measurement.max_abs_error
-                    );
-                }
-                measurements.push(measurement);
-            }
+        match picture {
+            Some((path, true)) => atomic::write(path, found.figure()?.svg.as_bytes())?,
+            Some((path, false)) => atomic::write(path, &found.figure()?.png)?,
+            None => {}
         }
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&measurements).expect("plain data"));
+            println!("{}", serde_json::to_string_pretty(&found.measurements).expect("plain data"));
+            found.missing.iter().for_each(|m| eprintln!("{}: {}", m.backend, m.reason));
+        } else {
+            print!("{}", bench::table(&found));
         }
         Ok(())
     }
-}
 
-fn measure(surrogate: &Arc<Surrogate>, set: &str, threads: usize, batch: usize) -> Result<Measurement> {
-    let options = SessionOptions {
-        n_threads: threads,
-        instruction_set: Some(set.to_owned()),
-        ..SessionOptions::default()
-    };
-    let mut session = Session::new(surrogate.clone(), &options)?;
-    let (n_inputs, n_outputs) = (surrogate.inputs().len(), surrogate.outputs().len());
-    let x = inputs(surrogate, batch);
-    let mut y = vec![0.0f32; batch * n_outputs];
-    let mut call = || {
-        let inputs = View::new(&x, Layout::structure_of_arrays(batch, n_inputs))?;
-        let outputs = ViewMut::new(&mut y, Layout::structure_of_arrays(batch, n_outputs))?;
-        session.evaluate(inputs, outputs, None)
-    };
-    let seconds_median = median_seconds(&mut call)?;
-    Ok(Measurement {
-        backend: format!("native/{set}"),
-        device: "cpu",
-        precision: "f32",
-        batch,
-        threads,
-        seconds_median,
-        evaluations_per_second: batch as f64 / seconds_median,
-        max_abs_error: max_error(surrogate, &x, &y, batch),
-    })
-}
-
-/// Structure-of-arrays inputs, uniform in the domain (in −1 … 1 where it is unknown).
-fn inputs(surrogate: &Surrogate, n_cells: usize) -> Vec<f32> {
-    let mut random = ChaCha8Rng::seed_from_u64(0);
-    let columns = surrogate.inputs().iter().map(|v| v.range.unwrap_or([-1.0, 1.0]));
-    let mut x = Vec::with_capacity(n_cells * surrogate.inputs().len());
-    for [low, high] in columns {
-        x.extend((0..n_cells).map(|_| {
-            let share = f64::from(random.next_u32()) / f64::from(u32::MAX);
-            (low + share * (high - low)) as f32
-        }));
-    }
-    x
-}
-
-/// Median time of a call over many short series.
-fn median_seconds(call: &mut impl FnMut() -> Result<()>) -> Result<f64> {
-    call()?;
-    let start = Instant::now();
-    call()?;
-    let series = (1e-3 / start.elapsed().as_secs_f64().max(1e-9)).ceil() as u32;
-    let mut times = Vec::new();
-    let start = Instant::now();
-    while start.elapsed() < BUDGET || times.len() < 5 {
-        let start = Instant::now();
-        for _ in 0..series {
-            call()?;
-        }
-        times.push(start.elapsed().as_secs_f64() / f64::from(series));
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
-}
-
-fn max_error(surrogate: &Surrogate, x: &[f32], y: &[f32], n_cells: usize) -> f64 {
-    let column = |i: usize, cell: usize| f64::from(x[i * n_cells + cell]);
-    let mut worst = 0.0f64;
-    for cell in 0..n_cells.min(CHECKED_CELLS) {
-        let inputs: Vec<f64> = (0..surrogate.inputs().len()).map(|i| column(i, cell)).collect();
-        let exact = surrogate.program().evaluate_reference(&inputs);
-        for (j, exact) in exact.into_iter().enumerate() {
-            worst = worst.max((f64::from(y[j * n_cells + cell]) - exact).abs());
+    fn contenders(&self, name: BackendName, surrogate: &Arc<Surrogate>) -> Vec<Contender> {
+        let sessions = |name: &str, layout, options| {
+            Contender::sessions(name, self.precision(), layout, surrogate, options)
+        };
+        match name {
+            BackendName::Native => {
+                let sets: Vec<String> = match self.instruction_sets.is_empty() {
+                    true => Kernels::available().iter().map(|k| k.name.to_owned()).collect(),
+                    false => self.instruction_sets.clone(),
+                };
+                let options = |set: &String| SessionOptions {
+                    instruction_set: Some(set.clone()),
+                    ..self.runtime.options(BackendChoice::Native)
+                };
+                let contender =
+                    |set| sessions(&format!("native/{set}"), Layout::StructureOfArrays, options(set));
+                sets.iter().map(contender).collect()
+            }
+            BackendName::Onnxruntime => {
+                let options = self.runtime.options(BackendChoice::OnnxRuntime);
+                vec![sessions("onnxruntime", Layout::ArrayOfStructures, options)]
+            }
+            BackendName::Tensorrt => {
+                // It is nowhere else.
+                let device = match self.runtime.device {
+                    Device::Cpu => Device::Cuda(0),
+                    gpu => gpu,
+                };
+                let options = SessionOptions { device, ..self.runtime.options(BackendChoice::TensorRt) };
+                vec![sessions("tensorrt", Layout::ArrayOfStructures, options)]
+            }
+            BackendName::Libtorch => vec![libtorch::contender(surrogate, self.runtime.device)],
         }
     }
-    worst
+
+    fn precision(&self) -> &'static str {
+        match self.runtime.precision {
+            PrecisionArgument::Auto | PrecisionArgument::F32 => "f32",
+            PrecisionArgument::F16 => "f16",
+            PrecisionArgument::Bf16 => "bf16",
+            PrecisionArgument::Tf32 => "tf32",
+        }
+    }
 }

@@ -129,10 +129,10 @@ impl Convert {
         };
         if self.inputs.is_empty() {
             return match kind {
-                Kind::SolutionMap | Kind::Derivative => Ok(Surrogate::anonymous(program)),
                 Kind::StepMap { .. } => Err(Error::invalid("a step map's variables have names")
                     .at("--kind")
                     .remedy("give --inputs and --outputs")),
+                _ => Ok(Surrogate::anonymous(program)),
             };
         }
         let known = |name: &String| self.inputs.contains(name) || self.outputs.contains(name);
@@ -178,7 +178,7 @@ impl Convert {
     fn to_state_dict(&self) -> Result<()> {
         let surrogate = onnx::load(&self.file)?;
         let pth::StateDict { tensors, hidden } =
-            pth::StateDict::of(surrogate.program()).map_err(|e| e.in_file(&self.file))?;
+            surrogate.program().and_then(pth::StateDict::of).map_err(|e| e.in_file(&self.file))?;
         pth::save(&self.output, &tensors)?;
         let hidden: Vec<String> = hidden.iter().map(|(a, width)| format!("{}:{width}", a.name())).collect();
         if self.json {

@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::error::Result;
 use crate::format::onnx;
-use crate::program::Operation;
-use crate::surrogate::{Kind, Surrogate, Variable};
+use crate::program::{Operation, Program};
+use crate::surrogate::{Kind, Network, Port, Surrogate, Variable};
 
 /// Show what a surrogate file holds: kind, variables, network, provenance.
 ///
-/// A network that programs cannot hold is an error that names the node and the reason.
+/// Of a network that programs cannot hold it says which node they do not have and why.
 #[derive(Debug, clap::Args)]
 pub struct Inspect {
     /// Surrogate (.onnx).
@@ -34,7 +34,7 @@ impl Inspect {
 }
 
 fn as_json(surrogate: &Surrogate) -> serde_json::Value {
-    let program = surrogate.program();
+    let program = surrogate.program().ok();
     let dt = match surrogate.kind() {
         Kind::SolutionMap | Kind::Derivative => None,
         Kind::StepMap { dt } => Some(dt),
@@ -46,8 +46,12 @@ fn as_json(surrogate: &Surrogate) -> serde_json::Value {
         "outputs": surrogate.outputs(),
         "initial_state": surrogate.initial_state(),
         "cell_model": surrogate.cell_model(),
-        "operations": program.operations().len(),
-        "multiply_adds": program.multiply_adds(),
+        "operations": program.map(|p| p.operations().len()),
+        "multiply_adds": program.map(Program::multiply_adds),
+        "why_no_program": match surrogate.network() {
+            Network::Program(_) => None,
+            Network::Graph { why_no_program, .. } => Some(why_no_program),
+        },
         "provenance": surrogate.provenance(),
     })
 }
@@ -67,10 +71,13 @@ fn print(surrogate: &Surrogate) {
     if let Some(state) = surrogate.initial_state() {
         println!("initial state: {state:?}");
     }
-    let program = surrogate.program().fused();
-    println!("network: {} multiply-adds a cell", program.multiply_adds());
-    for (block, operation) in program.steps() {
-        println!("  {:3}  {:<28} width {}", block.index(), describe(operation), program.width(block));
+    match surrogate.network() {
+        Network::Program(program) => print_program(&program.fused()),
+        Network::Graph { graph, why_no_program } => {
+            println!("network: a graph for the backend ONNX Runtime only: {why_no_program}");
+            print_ports("inputs", &graph.inputs);
+            print_ports("outputs", &graph.outputs);
+        }
     }
     if !surrogate.provenance().is_empty() {
         println!("provenance:");
@@ -85,6 +92,18 @@ fn print(surrogate: &Surrogate) {
             }
         }
     }
+}
+
+fn print_program(program: &Program) {
+    println!("network: {} multiply-adds a cell", program.multiply_adds());
+    for (block, operation) in program.steps() {
+        println!("  {:3}  {:<28} width {}", block.index(), describe(operation), program.width(block));
+    }
+}
+
+fn print_ports(what: &str, ports: &[Port]) {
+    let ports: Vec<String> = ports.iter().map(|port| format!("{} width {}", port.name, port.width)).collect();
+    println!("  {what}: {}", ports.join(", "));
 }
 
 fn print_variables(what: &str, variables: &[Variable]) {

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bench;
+mod build_engine;
 mod convert;
 mod eval;
 mod generate;
@@ -38,6 +39,7 @@ enum Command {
     Inspect(inspect::Inspect),
     Report(report::Report),
     Bench(bench::Bench),
+    BuildEngine(build_engine::BuildEngine),
     Convert(convert::Convert),
 }
 
@@ -66,6 +68,7 @@ fn run(command: Command) -> Result<()> {
         Command::Inspect(inspect) => inspect.run(),
         Command::Report(report) => report.run(),
         Command::Bench(bench) => bench.run(),
+        Command::BuildEngine(build) => build.run(),
         Command::Convert(convert) => convert.run(),
     }
 }

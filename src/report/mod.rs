@@ -1,6 +1,7 @@
 //! A report on a surrogate: what it is, how far it is from its cell model, whether it is worth
 //! its time; as numbers (`report.json`), pictures (SVG and PNG) and one self-contained page.
 
+pub mod bench;
 mod counterpart;
 mod draw;
 pub mod evaluate;
@@ -23,6 +24,7 @@ pub use tissue::Tissue;
 
 use crate::error::{Error, Result};
 use crate::format::atomic;
+use crate::program::Program;
 use crate::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
 use evaluate::{Accuracy, AgainstEuler, Comparison, Draw, Speed};
 use verdict::Verdict;
@@ -90,10 +92,10 @@ pub struct Description {
     pub initial_state: Option<Vec<f64>>,
     /// The cell model that it stands for.
     pub cell_model: Option<CellModelDescription>,
-    /// Operations of its program.
-    pub operations: usize,
-    /// Multiplications with additions of one evaluation.
-    pub multiply_adds: usize,
+    /// Operations of its program, if its network is one.
+    pub operations: Option<usize>,
+    /// Multiplications with additions of one evaluation, if they are known.
+    pub multiply_adds: Option<usize>,
     /// How it came to be.
     pub provenance: Map<String, Value>,
 }
@@ -110,8 +112,8 @@ impl Description {
             outputs: surrogate.outputs().to_vec(),
             initial_state: surrogate.initial_state().map(<[f64]>::to_vec),
             cell_model: surrogate.cell_model().cloned(),
-            operations: surrogate.program().operations().len(),
-            multiply_adds: surrogate.program().multiply_adds(),
+            operations: surrogate.program().ok().map(|p| p.operations().len()),
+            multiply_adds: surrogate.program().ok().map(Program::multiply_adds),
             provenance: surrogate.provenance().clone(),
         }
     }

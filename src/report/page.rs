@@ -253,7 +253,7 @@ fn speed(numbers: &Numbers) -> Markup {
                             (row("break-even", &format!("{} Euler steps an evaluation, {} ms of solution",
                                 number(euler.break_even_steps, 3), number(euler.break_even_time, 2))))
                         }
-                        (row("multiply-adds of an evaluation", &numbers.surrogate.multiply_adds.to_string()))
+                        (row("multiply-adds of an evaluation", &count(numbers.surrogate.multiply_adds)))
                         (row("run by", &format!("{}, single precision, {} cells a call", speed.backend, speed.cells)))
                         (row("processor", &speed.processor))
                     }
@@ -365,7 +365,7 @@ fn description(numbers: &Numbers) -> Markup {
                             @let parameters = model.parameters.iter().map(|(n, v)| format!("{n} = {}", chosen(*v, 4)));
                             (row("cell model", &std::iter::once(model.name.clone()).chain(parameters).collect::<Vec<_>>().join(", ")))
                         }
-                        (row("network", &format!("{} operations, {} multiply-adds", description.operations, description.multiply_adds)))
+                        (row("network", &format!("{} operations, {} multiply-adds", count(description.operations), count(description.multiply_adds))))
                     }
                 }
             }
@@ -473,4 +473,9 @@ fn inline(figure: &Figure) -> String {
     let view_box = head.split_once("viewBox=\"").and_then(|(_, rest)| rest.split_once('"'));
     let view_box = view_box.map_or("", |(view_box, _)| view_box);
     format!("<svg role=\"img\" {label} viewBox=\"{view_box}\">{body}")
+}
+
+/// A number that is unknown of networks that are no programs.
+fn count(number: Option<usize>) -> String {
+    number.map_or("unknown".to_owned(), |n| n.to_string())
 }

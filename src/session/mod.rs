@@ -12,7 +12,6 @@ use std::sync::Arc;
 use self::fallback::{Rescue, Rescuer};
 use self::rows::RowMarks;
 use self::solver::Solver;
-use crate::backend::cpu::{CpuBackend, CpuOptions};
 use crate::backend::{Advance, Backend, Evaluation, StatusBytes, StepInput, Tally};
 use crate::error::{Error, ErrorKind, Result};
 use crate::surrogate::{Kind, Role, Surrogate};
@@ -20,8 +19,8 @@ use crate::view::{Column, Columns, ColumnsMut};
 
 pub use self::cells::{Cells, Counters};
 pub use self::fallback::{Fallback, OutsideCells};
-pub use self::options::{BackendChoice, Device, Precision, SessionOptions};
-pub use crate::backend::{Guard, cell_status};
+pub use self::options::{BackendChoice, SessionOptions};
+pub use crate::backend::{Device, Guard, Precision, Stream, cell_status};
 
 /// A surrogate ready to run.
 pub struct Session {
@@ -46,15 +45,7 @@ impl Session {
     /// # Errors
     /// Options that this build or this machine cannot fulfil.
     pub fn new(surrogate: Arc<Surrogate>, options: &SessionOptions) -> Result<Self> {
-        options.check()?;
-        let everything = [f64::NEG_INFINITY, f64::INFINITY];
-        let range = |v: &crate::surrogate::Variable| v.range.unwrap_or(everything).map(|x| x as f32);
-        let cpu = CpuOptions {
-            n_threads: options.n_threads,
-            instruction_set: options.instruction_set.clone(),
-            guard: options.guard,
-            domain: surrogate.inputs().iter().map(range).collect(),
-        };
+        let backend = options.backend(&surrogate)?;
         let rescuer = match (options.guard, &options.fallback) {
             (Guard::Fallback, Some(fallback)) => Some(Rescuer::Caller(fallback.clone())),
             (Guard::Fallback, None) => {
@@ -62,7 +53,6 @@ impl Session {
             }
             _ => None,
         };
-        let backend = Box::new(CpuBackend::new(surrogate.program(), cpu)?);
         log::info!("session on {}, guard {:?}", backend.name(), options.guard);
         Ok(Self {
             backend,

@@ -1,39 +1,17 @@
 //! How a session computes.
 
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fallback::Fallback;
-use crate::backend::Guard;
+use crate::backend::cpu::{CpuBackend, CpuOptions};
+use crate::backend::onnxruntime::{OnnxRuntimeBackend, OnnxRuntimeOptions, Provider};
+use crate::backend::{Backend, Check, Device, Guard, Precision, Stream};
 use crate::error::{Error, Result};
+use crate::format::onnx;
+use crate::surrogate::{Kind, Network, Surrogate, Variable};
 
-/// Where a session computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Device {
-    /// The processor that the program runs on.
-    #[default]
-    Cpu,
-    /// The NVIDIA GPU of that number.
-    Cuda(usize),
-}
-
-impl FromStr for Device {
-    type Err = Error;
-
-    /// `cpu`, `cuda` (which is `cuda:0`) or `cuda:N`.
-    fn from_str(name: &str) -> Result<Self> {
-        let number = match name {
-            "cpu" => return Ok(Self::Cpu),
-            "cuda" => Some(0),
-            _ => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
-        };
-        number.map(Self::Cuda).ok_or_else(|| {
-            Error::invalid(format!("unknown device \"{name}\"")).remedy("use cpu, cuda or cuda:N")
-        })
-    }
-}
-
-/// Who runs the surrogate's program.
+/// Who runs the surrogate's network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
     /// The fastest that takes it.
@@ -41,24 +19,10 @@ pub enum BackendChoice {
     Auto,
     /// emucell's own kernels.
     Native,
-    /// ONNX Runtime.
+    /// ONNX Runtime, on the CPU or by its CUDA provider.
     OnnxRuntime,
-}
-
-/// In which numbers a session computes; the caller's buffers are f32 or f64 whatever it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Single, and less only where the surrogate's own error is much larger.
-    #[default]
-    Auto,
-    /// IEEE single.
-    F32,
-    /// IEEE half, sums in single.
-    F16,
-    /// bfloat16, sums in single.
-    Bf16,
-    /// TensorFloat-32.
-    Tf32,
+    /// TensorRT on a GPU, by ONNX Runtime's provider of that name.
+    TensorRt,
 }
 
 /// How a session computes.
@@ -77,6 +41,8 @@ pub struct SessionOptions {
     pub backend: BackendChoice,
     /// In which numbers.
     pub precision: Precision,
+    /// The caller's CUDA stream, on which a GPU works; a stream of the session's own if none.
+    pub stream: Option<Stream>,
     /// Most cells or rows of a call. Memory that calls need for each cell (an index, a fallback)
     /// is reserved for so many; a larger call allocates.
     pub capacity: usize,
@@ -86,32 +52,99 @@ pub struct SessionOptions {
     /// With [`Guard::Fallback`] and the own cell model: longest step of its solver (forward
     /// Euler), ms.
     pub fallback_dt: f64,
+    /// File of the library ONNX Runtime, 1.23 or later, for the backends that need it; the one in
+    /// the environment variable [`LIBRARY_VARIABLE`](crate::backend::onnxruntime::LIBRARY_VARIABLE)
+    /// or the system's if none. One a process.
+    pub onnxruntime: Option<PathBuf>,
+    /// Folder where TensorRT keeps the engines and timings that it takes minutes to make, for the
+    /// next session; they are not kept if none.
+    pub engine_cache: Option<PathBuf>,
 }
 
 impl SessionOptions {
     /// Longest step of the fallback's solver unless told otherwise, ms.
     pub const FALLBACK_DT: f64 = 0.01;
 
+    /// Who computes as these options say.
+    ///
     /// # Errors
-    /// What this build cannot do.
-    pub(super) fn check(&self) -> Result<()> {
-        if let Device::Cuda(number) = self.device {
-            return Err(Error::unsupported(format!("device cuda:{number}: this build computes on the CPU"))
-                .remedy("use device cpu"));
-        }
-        if self.backend == BackendChoice::OnnxRuntime {
-            return Err(Error::unsupported("backend ONNX Runtime: this build has none")
-                .remedy("use the native backend"));
-        }
-        if !matches!(self.precision, Precision::Auto | Precision::F32) {
-            return Err(Error::unsupported(format!("precision {:?} on the CPU", self.precision))
-                .remedy("use F32, in which the CPU is fastest"));
-        }
+    /// What this build or this machine cannot do.
+    pub(super) fn backend(&self, surrogate: &Surrogate) -> Result<Box<dyn Backend>> {
         if self.fallback.is_some() && self.guard != Guard::Fallback {
             return Err(Error::invalid(format!("a fallback with guard {:?}", self.guard))
                 .remedy("choose the guard that hands cells to the fallback"));
         }
-        Ok(())
+        if self.stream.is_some() && self.device == Device::Cpu {
+            return Err(Error::invalid("a stream for the CPU").remedy("give none, or choose a GPU"));
+        }
+        match (self.backend, self.device) {
+            (BackendChoice::Auto, Device::Cpu) => match surrogate.network() {
+                Network::Program(_) => self.native(surrogate),
+                Network::Graph { .. } => {
+                    let fault = surrogate.program().map(|_| ()).map_err(|e| e.fault());
+                    self.onnxruntime(surrogate, Provider::Cpu).map_err(|e| match fault {
+                        Err(fault) => e.at(format!("a network that is for ONNX Runtime only ({fault})")),
+                        Ok(()) => e,
+                    })
+                }
+            },
+            (BackendChoice::Native, Device::Cpu) => self.native(surrogate),
+            (BackendChoice::OnnxRuntime, Device::Cpu) => self.onnxruntime(surrogate, Provider::Cpu),
+            (BackendChoice::TensorRt, Device::Cpu) => {
+                Err(Error::unsupported("TensorRT on the CPU").remedy("choose the device cuda"))
+            }
+            (BackendChoice::Native, Device::Cuda(_)) => {
+                Err(Error::unsupported(format!("the native backend on {}", self.device))
+                    .remedy("use the backend ONNX Runtime or TensorRT there, or the device cpu"))
+            }
+            (BackendChoice::Auto | BackendChoice::OnnxRuntime, Device::Cuda(number)) => {
+                self.onnxruntime(surrogate, Provider::Cuda(number))
+            }
+            (BackendChoice::TensorRt, Device::Cuda(number)) => {
+                self.onnxruntime(surrogate, Provider::TensorRt(number))
+            }
+        }
+    }
+
+    fn native(&self, surrogate: &Surrogate) -> Result<Box<dyn Backend>> {
+        if !matches!(self.precision, Precision::Auto | Precision::F32) {
+            return Err(Error::unsupported(format!("precision {:?} on the CPU", self.precision))
+                .remedy("use F32, in which the CPU is fastest"));
+        }
+        let options = CpuOptions {
+            n_threads: self.n_threads,
+            instruction_set: self.instruction_set.clone(),
+            check: self.domain(surrogate),
+        };
+        Ok(Box::new(CpuBackend::new(surrogate.program()?, options)?))
+    }
+
+    fn onnxruntime(&self, surrogate: &Surrogate, provider: Provider) -> Result<Box<dyn Backend>> {
+        if surrogate.kind() == Kind::Derivative {
+            return Err(Error::unsupported("a derivative on ONNX Runtime").remedy("use the native backend"));
+        }
+        if let Some(name) = &self.instruction_set {
+            return Err(Error::unsupported(format!("instruction set \"{name}\" with ONNX Runtime"))
+                .remedy("name none: ONNX Runtime takes the machine's fastest"));
+        }
+        let options = OnnxRuntimeOptions {
+            library: self.onnxruntime.clone(),
+            provider,
+            precision: self.precision,
+            n_threads: self.n_threads,
+            capacity: self.capacity,
+            stream: self.stream,
+            engine_cache: self.engine_cache.clone(),
+            check: self.domain(surrogate),
+        };
+        let graph = onnx::graph_of(surrogate)?;
+        Ok(Box::new(OnnxRuntimeBackend::new(&graph, options)?))
+    }
+
+    fn domain(&self, surrogate: &Surrogate) -> Check {
+        let everything = [f64::NEG_INFINITY, f64::INFINITY];
+        let range = |v: &Variable| v.range.unwrap_or(everything).map(|x| x as f32);
+        Check { guard: self.guard, domain: surrogate.inputs().iter().map(range).collect() }
     }
 }
 
@@ -124,9 +157,12 @@ impl Default for SessionOptions {
             device: Device::Cpu,
             backend: BackendChoice::Auto,
             precision: Precision::Auto,
+            stream: None,
             capacity: 0,
             fallback: None,
             fallback_dt: Self::FALLBACK_DT,
+            onnxruntime: None,
+            engine_cache: None,
         }
     }
 }

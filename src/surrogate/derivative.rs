@@ -25,9 +25,9 @@ impl Surrogate {
     /// backwards the state's part of wᵀ·J is the w of the step before.
     ///
     /// # Errors
-    /// As [`crate::program::Program::derivative`].
+    /// As [`crate::program::Program::derivative`]; a network that is no program.
     pub fn derivative(&self, derivative: Derivative) -> Result<Self> {
-        let program = self.program.derivative(derivative)?;
+        let program = self.program()?.derivative(derivative)?;
         let mut inputs = self.inputs.clone();
         let mut outputs = self.outputs.clone();
         match derivative {

@@ -1,13 +1,15 @@
 //! A trained surrogate with everything needed to use it: its variables, kind, step, initial
-//! state, provenance and program.
+//! state, provenance and network.
 
 mod derivative;
+mod network;
 mod variable;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use network::{Graph, Network, Port};
 pub use variable::{Role, Variable};
 
 pub use crate::program::Derivative;
@@ -60,20 +62,27 @@ pub struct Surrogate {
     initial_state: Option<Vec<f64>>,
     cell_model: Option<CellModelDescription>,
     provenance: serde_json::Map<String, serde_json::Value>,
-    program: Program,
+    network: Network,
 }
 
 impl Surrogate {
-    /// A surrogate of `kind` whose `program` takes `inputs` and gives `outputs`, column by column.
+    /// A surrogate of `kind` whose `network` (a program, mostly) takes `inputs` and gives
+    /// `outputs`, column by column.
     ///
     /// A step map's outputs are its state inputs, in the same order; a solution map has at
     /// most one input of role time. Names are unique among the inputs.
     ///
     /// # Errors
-    /// Variables that do not fit the program or the kind.
-    pub fn new(kind: Kind, inputs: Vec<Variable>, outputs: Vec<Variable>, program: Program) -> Result<Self> {
-        check_count("input", inputs.len(), program.n_inputs())?;
-        check_count("output", outputs.len(), program.n_outputs())?;
+    /// Variables that do not fit the network or the kind.
+    pub fn new(
+        kind: Kind,
+        inputs: Vec<Variable>,
+        outputs: Vec<Variable>,
+        network: impl Into<Network>,
+    ) -> Result<Self> {
+        let network = network.into();
+        check_count("input", inputs.len(), network.n_inputs())?;
+        check_count("output", outputs.len(), network.n_outputs())?;
         for variable in inputs.iter().chain(&outputs) {
             variable.check()?;
         }
@@ -92,7 +101,7 @@ impl Surrogate {
             initial_state: None,
             cell_model: None,
             provenance: serde_json::Map::new(),
-            program,
+            network,
         };
         surrogate.check_kind()?;
         Ok(surrogate)
@@ -100,18 +109,19 @@ impl Surrogate {
 
     /// A solution map of anonymous variables x0, x1, … → y0, y1, … without units or ranges, for
     /// networks that come without emucell's metadata.
-    pub fn anonymous(program: Program) -> Self {
+    pub fn anonymous(network: impl Into<Network>) -> Self {
+        let network = network.into();
         let variables = |prefix: &str, role, n| {
             (0..n).map(|i| Variable::new(&format!("{prefix}{i}"), "", role)).collect::<Vec<_>>()
         };
         Self {
             kind: Kind::SolutionMap,
-            inputs: variables("x", Role::Parameter, program.n_inputs()),
-            outputs: variables("y", Role::State, program.n_outputs()),
+            inputs: variables("x", Role::Parameter, network.n_inputs()),
+            outputs: variables("y", Role::State, network.n_outputs()),
             initial_state: None,
             cell_model: None,
             provenance: serde_json::Map::new(),
-            program,
+            network,
         }
     }
 
@@ -150,12 +160,12 @@ impl Surrogate {
         self.kind
     }
 
-    /// Input variables in the order of the program's columns.
+    /// Input variables in the order of the network's columns.
     pub fn inputs(&self) -> &[Variable] {
         &self.inputs
     }
 
-    /// Output variables in the order of the program's columns.
+    /// Output variables in the order of the network's columns.
     pub fn outputs(&self) -> &[Variable] {
         &self.outputs
     }
@@ -180,9 +190,17 @@ impl Surrogate {
         &self.provenance
     }
 
-    /// The network.
-    pub fn program(&self) -> &Program {
-        &self.program
+    /// What computes the outputs.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The network as a program.
+    ///
+    /// # Errors
+    /// A network that only ONNX Runtime runs; the message names the node and the reason.
+    pub fn program(&self) -> Result<&Program> {
+        self.network.program()
     }
 
     /// True when the surrogate can advance cells in place: its state inputs are its outputs.

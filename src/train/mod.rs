@@ -18,6 +18,7 @@ mod checkpoint;
 mod criterion;
 mod evaluation;
 mod export;
+mod inference;
 mod loss;
 mod model;
 mod network;
@@ -34,6 +35,7 @@ mod trainer;
 
 pub use criterion::Criterion;
 pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
+pub use inference::Inference;
 pub use loss::{
     CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, StimulusSource,
 };

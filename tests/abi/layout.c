@@ -43,6 +43,7 @@ SAME(EMUCELL_GUARD_FALLBACK, 4);
 SAME(EMUCELL_BACKEND_AUTO, 0);
 SAME(EMUCELL_BACKEND_NATIVE, 1);
 SAME(EMUCELL_BACKEND_ONNXRUNTIME, 2);
+SAME(EMUCELL_BACKEND_TENSORRT, 3);
 SAME(EMUCELL_PRECISION_AUTO, 0);
 SAME(EMUCELL_PRECISION_F32, 1);
 SAME(EMUCELL_PRECISION_F16, 2);
@@ -110,7 +111,7 @@ SAME(offsetof(emucell_counters, n_outside_domain), 24);
 SAME(offsetof(emucell_counters, n_not_finite), 32);
 SAME(offsetof(emucell_counters, n_fallback), 40);
 
-SAME(sizeof(emucell_session_options), 80);
+SAME(sizeof(emucell_session_options), 96);
 SAME(offsetof(emucell_session_options, struct_size), 0);
 SAME(offsetof(emucell_session_options, n_threads), 4);
 SAME(offsetof(emucell_session_options, guard), 8);
@@ -125,6 +126,8 @@ SAME(offsetof(emucell_session_options, capacity), 48);
 SAME(offsetof(emucell_session_options, fallback), 56);
 SAME(offsetof(emucell_session_options, fallback_data), 64);
 SAME(offsetof(emucell_session_options, fallback_dt), 72);
+SAME(offsetof(emucell_session_options, onnxruntime_library), 80);
+SAME(offsetof(emucell_session_options, engine_cache_folder), 88);
 
 SAME(sizeof(emucell_variable), 40);
 SAME(offsetof(emucell_variable, name), 0);

@@ -116,7 +116,7 @@ fn every_instruction_set_computes_them_for_any_number_of_cells() {
         let x = inputs(77, n);
         let exact: Vec<f64> = x
             .chunks_exact(n)
-            .flat_map(|cell| surrogate.program().evaluate_reference(&doubles(cell)))
+            .flat_map(|cell| surrogate.program().unwrap().evaluate_reference(&doubles(cell)))
             .collect();
         let size = largest(&exact);
         for kernels in Kernels::available() {
@@ -171,8 +171,8 @@ fn the_models_are_differentiated_over_their_domain() {
         let x: Vec<f32> = (0..100 * n).map(|i| at(i / n, i % n)).collect();
         let found = evaluate(&derivative, &x, SessionOptions::default());
         for (x, found) in x.chunks_exact(n).zip(found.chunks_exact(m + m * n)) {
-            let jacobian = differences(surrogate.program(), &doubles(x));
-            assert_derivatives(surrogate.program(), &doubles(x), &jacobian, 2e-7, name);
+            let jacobian = differences(surrogate.program().unwrap(), &doubles(x));
+            assert_derivatives(surrogate.program().unwrap(), &doubles(x), &jacobian, 2e-7, name);
             for (a, b) in found[m..].iter().zip(&jacobian) {
                 assert!((f64::from(*a) - b).abs() <= 1e-5 * largest(&jacobian), "{name}: {a} for {b}");
             }

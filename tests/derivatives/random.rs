@@ -116,7 +116,7 @@ proptest! {
             let surrogate = Surrogate::anonymous(plain.clone()).derivative(kind).unwrap();
             let n = surrogate.inputs().len();
             let x: Vec<f32> = (0..24 * n).map(|i| programs::noise(i + 5)).collect();
-            let rows = x.chunks_exact(n).map(|cell| surrogate.program().evaluate_reference(&doubles(cell)));
+            let rows = x.chunks_exact(n).map(|cell| surrogate.program().unwrap().evaluate_reference(&doubles(cell)));
             let exact: Vec<Vec<f64>> = rows.collect();
             for kernels in Kernels::available() {
                 let found = evaluate(&surrogate, &x, with(kernels));

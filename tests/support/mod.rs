@@ -4,5 +4,7 @@
 
 pub mod c_compiler;
 pub mod clients;
+pub mod onnxruntime;
+pub mod python;
 pub mod shared_library;
 pub mod surrogates;

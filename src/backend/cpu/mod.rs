@@ -12,13 +12,11 @@ use std::sync::{Mutex, MutexGuard};
 use self::plan::Plan;
 use self::pool::Pool;
 use self::worker::Worker;
-use super::{Advance, Backend, Evaluation, Guard, Tally};
-use crate::error::{Error, Result};
+use super::tile::Check;
+use super::{Advance, Backend, Evaluation, Tally, check_threads};
+use crate::error::Result;
 use crate::kernels::{Kernels, TILE};
 use crate::program::Program;
-
-/// More threads than any machine of today has cores: a session has memory for each of them.
-const MAX_THREADS: usize = 1024;
 
 /// What the CPU backend needs to know beside the program.
 #[derive(Debug)]
@@ -27,18 +25,15 @@ pub struct CpuOptions {
     pub n_threads: usize,
     /// Instruction set by name; the fastest if none.
     pub instruction_set: Option<String>,
-    /// What happens outside the domain.
-    pub guard: Guard,
-    /// Range of each input column; infinite where unknown.
-    pub domain: Vec<[f32; 2]>,
+    /// The domain and what happens outside.
+    pub check: Check,
 }
 
 /// See [`Backend`]; all memory is allocated here and none later.
 pub struct CpuBackend {
     name: String,
     plan: Plan,
-    guard: Guard,
-    domain: Vec<[f32; 2]>,
+    check: Check,
     workers: Vec<Mutex<Worker>>,
     pool: Pool,
 }
@@ -49,18 +44,14 @@ impl CpuBackend {
     /// # Errors
     /// An instruction set that the machine does not have, no threads, or threads that cannot start.
     pub fn new(program: &Program, options: CpuOptions) -> Result<Self> {
-        if options.n_threads == 0 || options.n_threads > MAX_THREADS {
-            return Err(Error::invalid(format!("{} threads", options.n_threads))
-                .remedy(format!("ask for 1 to {MAX_THREADS} threads")));
-        }
+        check_threads(options.n_threads)?;
         let kernels = Kernels::select(options.instruction_set.as_deref())?;
         let plan = Plan::new(&program.fused(), kernels);
         let workers = (0..options.n_threads).map(|_| Mutex::new(Worker::new(&plan))).collect();
         Ok(Self {
             name: format!("cpu {}, threads: {}", kernels.name, options.n_threads),
             plan,
-            guard: options.guard,
-            domain: options.domain,
+            check: options.check,
             workers,
             pool: Pool::new(options.n_threads - 1)?,
         })
@@ -96,14 +87,14 @@ impl Backend for CpuBackend {
     }
 
     unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
-        let check = worker::Check { guard: self.guard, domain: &self.domain };
         // SAFETY: every tile of cells belongs to one thread; the caller vouches for the job.
-        self.share(job.n_cells, |worker, cells| unsafe { worker.evaluate(&self.plan, &check, job, cells) })
+        self.share(job.n_cells, |worker, cells| unsafe {
+            worker.evaluate(&self.plan, &self.check, job, cells)
+        })
     }
 
     unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally> {
-        let check = worker::Check { guard: self.guard, domain: &self.domain };
         // SAFETY: as above.
-        self.share(job.n_cells, |worker, cells| unsafe { worker.step(&self.plan, &check, job, cells) })
+        self.share(job.n_cells, |worker, cells| unsafe { worker.step(&self.plan, &self.check, job, cells) })
     }
 }

@@ -1,9 +1,9 @@
 //! Emucell's own entries in an ONNX file's metadata.
 
+use super::description::{Description, KindName};
 use super::proto::{Model, Property};
 use crate::error::{Error, Result};
-use crate::program::Program;
-use crate::surrogate::{Kind, Surrogate, Variable};
+use crate::surrogate::{Kind, Surrogate};
 
 /// Who wrote the file, if emucell did.
 pub const PRODUCER: &str = "emucell";
@@ -46,15 +46,15 @@ pub fn write(surrogate: &Surrogate) -> Vec<Property> {
     entries.into_iter().map(|(key, value)| Property { key: key.to_owned(), value }).collect()
 }
 
-/// The surrogate that the metadata of `model` describe around its `program`; an anonymous one
-/// where they are silent because the file is not emucell's own.
-pub fn read(model: &Model, program: Program) -> Result<Surrogate> {
+/// What `model`'s metadata say about the network; none where they are silent because the file is
+/// not emucell's own.
+pub fn read(model: &Model) -> Result<Option<Description>> {
     let properties = &model.metadata_props;
     let metadata = Metadata(properties);
     let version = match metadata.find(FORMAT) {
         Some(version) => version,
         None if model.producer_name == PRODUCER => return Err(metadata.damaged(FORMAT, "missing")),
-        None => return Ok(Surrogate::anonymous(program)),
+        None => return Ok(None),
     };
     match version.parse::<u32>() {
         Ok(1..=FORMAT_VERSION) => {}
@@ -70,23 +70,22 @@ pub fn read(model: &Model, program: Program) -> Result<Surrogate> {
         return Err(metadata.damaged(N_ENTRIES, &format!("{found} entries where {n_entries} were written")));
     }
     let kind = match metadata.required(KIND)? {
-        "solution_map" => Kind::SolutionMap,
-        "step_map" => Kind::StepMap { dt: metadata.required_json(DT)? },
+        "solution_map" => KindName::SolutionMap,
+        "step_map" => KindName::StepMap,
         other => return Err(metadata.damaged(KIND, &format!("unknown kind \"{other}\""))),
     };
-    let inputs: Vec<Variable> = metadata.required_json(INPUTS)?;
-    let outputs: Vec<Variable> = metadata.required_json(OUTPUTS)?;
-    let mut surrogate = Surrogate::new(kind, inputs, outputs, program)?;
-    if let Some(state) = metadata.json(INITIAL_STATE)? {
-        surrogate = surrogate.with_initial_state(state)?;
-    }
-    if let Some(model) = metadata.json(CELL_MODEL)? {
-        surrogate = surrogate.with_cell_model(model);
-    }
-    if let Some(provenance) = metadata.json(PROVENANCE)? {
-        surrogate = surrogate.with_provenance(provenance);
-    }
-    Ok(surrogate)
+    Ok(Some(Description {
+        kind,
+        dt: match kind {
+            KindName::StepMap => Some(metadata.required_json(DT)?),
+            KindName::SolutionMap => None,
+        },
+        inputs: metadata.required_json(INPUTS)?,
+        outputs: metadata.required_json(OUTPUTS)?,
+        initial_state: metadata.json(INITIAL_STATE)?,
+        cell_model: metadata.json(CELL_MODEL)?,
+        provenance: metadata.json(PROVENANCE)?.unwrap_or_default(),
+    }))
 }
 
 struct Metadata<'a>(&'a [Property]);

@@ -4,7 +4,9 @@
 //! The graph has one input `x` of shape [cells, inputs] and one output `y` of shape
 //! [cells, outputs], both single precision.
 
+mod description;
 mod gelu;
+mod graph;
 mod metadata;
 mod proto;
 mod read;
@@ -16,17 +18,22 @@ mod write;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::surrogate::Surrogate;
+use crate::surrogate::{Graph, Network, Surrogate};
 
 /// Files larger than this are refused; a surrogate of a few thousand kilobytes is a large one.
 pub const MAX_FILE_SIZE: u64 = 256 << 20;
 
-/// Loads the surrogate in the file at `path`; networks without emucell's metadata become
-/// solution maps of anonymous variables (see [`Surrogate::anonymous`]).
+/// Loads the surrogate in the file at `path`.
+///
+/// A network without emucell's metadata takes its variables from the side file `path` + `.json`,
+/// an object with `kind`, `dt`, `inputs`, `outputs`, … as `emucell inspect --json` prints them;
+/// without either it becomes a solution map of anonymous variables (see
+/// [`Surrogate::anonymous`]). A graph that programs cannot hold is kept for ONNX Runtime (see
+/// [`Network`]).
 ///
 /// # Errors
-/// A file that cannot be read, is damaged, contradicts itself, or holds an operation that
-/// programs do not have; the message names file, node and remedy.
+/// A file that cannot be read, is damaged, contradicts itself, or whose inputs and outputs are
+/// not rows of single-precision numbers; the message names file, node and remedy.
 pub fn load(path: &Path) -> Result<Surrogate> {
     let size = std::fs::metadata(path).map_err(|e| Error::io("read", path, e))?.len();
     if size > MAX_FILE_SIZE {
@@ -35,7 +42,7 @@ pub fn load(path: &Path) -> Result<Surrogate> {
             .remedy(format!("surrogates of up to {MAX_FILE_SIZE} bytes are read")));
     }
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    from_bytes(&bytes).map_err(|e| e.in_file(path))
+    read::surrogate(&bytes, || description::Description::beside(path)).map_err(|e| e.in_file(path))
 }
 
 /// Saves `surrogate` at `path`, atomically.
@@ -51,13 +58,28 @@ pub fn save(path: &Path, surrogate: &Surrogate) -> Result<()> {
 /// # Errors
 /// As [`load`], without the file's name.
 pub fn from_bytes(bytes: &[u8]) -> Result<Surrogate> {
-    read::surrogate(bytes)
+    read::surrogate(bytes, || Ok(None))
 }
 
-/// The bytes of an ONNX file; see [`save`]. Equal surrogates give equal bytes.
+/// The bytes of an ONNX file; see [`save`]. Equal surrogates give equal bytes; a graph that is no
+/// program is the file that it came from.
 ///
 /// # Errors
 /// A derivative: it is made from its surrogate where it is used.
 pub fn to_bytes(surrogate: &Surrogate) -> Result<Vec<u8>> {
-    write::model(surrogate)
+    match surrogate.network() {
+        Network::Program(program) => write::model(surrogate, program),
+        Network::Graph { graph, .. } => Ok(graph.file.to_vec()),
+    }
+}
+
+/// The network as a graph for ONNX Runtime.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub fn graph_of(surrogate: &Surrogate) -> Result<Graph> {
+    match surrogate.network() {
+        Network::Program(program) => write::graph(surrogate, program),
+        Network::Graph { graph, .. } => Ok(graph.clone()),
+    }
 }

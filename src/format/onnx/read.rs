@@ -4,19 +4,22 @@ use std::collections::HashMap;
 
 use prost::Message;
 
+use super::description::Description;
 use super::proto::dimension::Extent;
 use super::proto::{Graph, Model, ValueInfo, data_type};
 use super::translate::{Translator, Value};
-use super::{metadata, tensor};
-use crate::error::{Error, Result};
+use super::{graph, metadata, tensor};
+use crate::error::{Error, ErrorKind, Result};
 use crate::program::{BlockId, MAX_OPERATIONS, Operation, Program, ProgramBuilder};
-use crate::surrogate::Surrogate;
+use crate::surrogate::{Network, Surrogate};
 
 /// Numbers of all operations together, as many as the largest file holds: operations do not share
 /// them, so that a short file could otherwise fill the memory.
 const MAX_NUMBERS: usize = super::MAX_FILE_SIZE as usize / size_of::<f32>();
 
-pub fn surrogate(bytes: &[u8]) -> Result<Surrogate> {
+/// The surrogate in an ONNX file's `bytes`; where the file does not describe its variables, with
+/// the description that `beside` finds, or anonymous.
+pub fn surrogate(bytes: &[u8], beside: impl FnOnce() -> Result<Option<Description>>) -> Result<Surrogate> {
     let model = Model::decode(bytes).map_err(|e| {
         Error::format(format!("not an ONNX file, or a damaged one ({e})"))
             .remedy("check that the file was copied whole, or export it again")
@@ -25,7 +28,26 @@ pub fn surrogate(bytes: &[u8]) -> Result<Surrogate> {
         Error::format("not an ONNX file, or a damaged one (no graph inside)")
             .remedy("check that the file was copied whole, or export it again")
     })?;
-    metadata::read(&model, program(graph)?)
+    let program = program(graph);
+    let description = match metadata::read(&model)? {
+        None => beside()?,
+        own => own,
+    };
+    let network = match program {
+        Ok(program) => Network::Program(program),
+        // Emucell writes programs only: a graph of its own that is none is damaged, or newer.
+        Err(e) if e.kind() == ErrorKind::Unsupported && model.producer_name != metadata::PRODUCER => {
+            let graph = graph::graph(bytes, graph, description.as_ref()).map_err(|other| {
+                Error::new(other.kind(), format!("{}; nor can ONNX Runtime run it: {other}", e.fault()))
+            })?;
+            Network::Graph { graph, why_no_program: e.fault() }
+        }
+        Err(e) => return Err(e),
+    };
+    match description {
+        Some(description) => description.surrogate(network),
+        None => Ok(Surrogate::anonymous(network)),
+    }
 }
 
 fn program(graph: &Graph) -> Result<Program> {
@@ -139,11 +161,11 @@ mod tests {
         let info = |name: &str| ValueInfo { name: name.to_owned(), kind: kind.clone() };
         let graph =
             Graph { node, initializer, input: vec![info("x")], output: vec![info("y")], ..Graph::default() };
-        super::surrogate(&Model { graph: Some(graph), ..Model::default() }.encode_to_vec())
+        super::surrogate(&Model { graph: Some(graph), ..Model::default() }.encode_to_vec(), || Ok(None))
     }
 
     fn evaluate(surrogate: &Surrogate, x: [f64; 2]) -> Vec<f64> {
-        surrogate.program().evaluate_reference(&x)
+        surrogate.program().unwrap().evaluate_reference(&x)
     }
 
     #[test]

@@ -11,14 +11,18 @@ use super::{metadata, table, tensor};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 use crate::error::{Error, Result};
 use crate::program::{BinaryOperator, BlockId, Operation, Program};
-use crate::surrogate::{Kind, Surrogate};
+use crate::surrogate::{self, Kind, Port, Surrogate};
 
+/// Names of a file's one input and one output.
+const INPUT: &str = "x";
+const OUTPUT: &str = "y";
 /// First operator set with Gelu.
 const OPSET_VERSION: i64 = 20;
 /// The file version that belongs to it.
 const IR_VERSION: i64 = 9;
 
-pub fn model(surrogate: &Surrogate) -> Result<Vec<u8>> {
+/// `surrogate`'s file around its `program`.
+pub fn model(surrogate: &Surrogate, program: &Program) -> Result<Vec<u8>> {
     if surrogate.kind() == Kind::Derivative {
         return Err(derivative());
     }
@@ -26,7 +30,7 @@ pub fn model(surrogate: &Surrogate) -> Result<Vec<u8>> {
         ir_version: IR_VERSION,
         producer_name: metadata::PRODUCER.to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(GraphWriter::new(surrogate.program()).finish()?),
+        graph: Some(GraphWriter::new(program).finish()?),
         opset_import: vec![OperatorSet { domain: String::new(), version: OPSET_VERSION }],
         metadata_props: metadata::write(surrogate),
     };
@@ -36,6 +40,16 @@ pub fn model(surrogate: &Surrogate) -> Result<Vec<u8>> {
 fn derivative() -> Error {
     Error::unsupported("a derivative in a file")
         .remedy("save the surrogate itself: its derivatives are made where they are used")
+}
+
+/// `surrogate`'s file with what there is to know about its inputs and outputs.
+pub fn graph(surrogate: &Surrogate, program: &Program) -> Result<surrogate::Graph> {
+    let port = |name: &str, width| Port { name: name.to_owned(), width, is_vector: false };
+    Ok(surrogate::Graph {
+        file: model(surrogate, program)?.into(),
+        inputs: vec![port(INPUT, program.n_inputs())],
+        outputs: vec![port(OUTPUT, program.n_outputs())],
+    })
 }
 
 /// Collects the nodes and initializers of a graph.
@@ -60,13 +74,13 @@ impl<'a> GraphWriter<'a> {
         }
         let output = self.program.output();
         let last = self.with_cell_rows(output);
-        self.node("Identity", "y", &[last], "y", vec![]);
+        self.node("Identity", OUTPUT, &[last], OUTPUT, vec![]);
         Ok(Graph {
             node: self.nodes,
             name: "surrogate".to_owned(),
             initializer: self.initializers,
-            input: vec![value_info("x", self.program.n_inputs())],
-            output: vec![value_info("y", self.program.n_outputs())],
+            input: vec![value_info(INPUT, self.program.n_inputs())],
+            output: vec![value_info(OUTPUT, self.program.n_outputs())],
         })
     }
 
@@ -150,7 +164,7 @@ impl<'a> GraphWriter<'a> {
         let (cells, shape, rows) = (format!("{name}.cells"), format!("{name}.shape"), format!("{name}.rows"));
         if self.nodes.iter().all(|n| n.name != rows) {
             let width = self.integers(&format!("{name}.width"), &[self.program.width(block) as i64]);
-            self.node("Shape", &cells, &["x"], &cells, vec![integer("start", 0), integer("end", 1)]);
+            self.node("Shape", &cells, &[INPUT], &cells, vec![integer("start", 0), integer("end", 1)]);
             self.node("Concat", &shape, &[&cells, &width], &shape, vec![integer("axis", 0)]);
             self.node("Expand", &rows, &[&name, &shape], &rows, vec![]);
         }
@@ -207,7 +221,7 @@ fn text(name: &str, value: &str) -> Attribute {
 
 fn block_name(block: BlockId) -> String {
     match block {
-        BlockId::INPUT => "x".to_owned(),
+        BlockId::INPUT => INPUT.to_owned(),
         other => format!("block{}", other.index()),
     }
 }

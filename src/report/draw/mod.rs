@@ -9,6 +9,7 @@ mod over_time;
 mod panel;
 mod plane;
 mod scene;
+mod speed;
 mod style;
 mod tissue;
 mod traces;
@@ -18,6 +19,7 @@ pub use histogram::histograms;
 pub use losses::losses;
 pub use over_time::over_time;
 pub use plane::planes;
+pub use speed::speed;
 pub use tissue::tissue;
 pub use traces::traces;
 
