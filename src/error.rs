@@ -113,13 +113,19 @@ impl Error {
 
     /// What went wrong and where, without the remedy.
     pub fn fault(&self) -> String {
-        let places: String = self.places.iter().map(|place| format!(", in {place}")).collect();
-        format!("{}{places}", self.what)
+        self.0.fault()
     }
 
     /// The class of the fault.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+}
+
+impl Details {
+    fn fault(&self) -> String {
+        let places: String = self.places.iter().map(|place| format!(", in {place}")).collect();
+        format!("{}{places}", self.what)
     }
 }
 
