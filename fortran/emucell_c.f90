@@ -45,6 +45,7 @@ module emucell_c
     integer(c_int32_t), parameter :: EMUCELL_BACKEND_AUTO = 0
     integer(c_int32_t), parameter :: EMUCELL_BACKEND_NATIVE = 1
     integer(c_int32_t), parameter :: EMUCELL_BACKEND_ONNXRUNTIME = 2
+    integer(c_int32_t), parameter :: EMUCELL_BACKEND_TENSORRT = 3
 
     ! Precisions of computing, whatever the buffers hold.
     integer(c_int32_t), parameter :: EMUCELL_PRECISION_AUTO = 0
@@ -158,6 +159,8 @@ module emucell_c
         type(c_funptr) :: fallback = c_null_funptr  ! c_funloc() of a procedure as emucell_fallback
         type(c_ptr) :: fallback_data = c_null_ptr
         real(c_double) :: fallback_dt = 0
+        type(c_ptr) :: onnxruntime_library = c_null_ptr
+        type(c_ptr) :: engine_cache_folder = c_null_ptr
     end type emucell_session_options
 
     ! What a column of a surrogate's inputs or outputs is; emucell_text() reads name and unit.

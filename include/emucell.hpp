@@ -186,6 +186,10 @@ struct SessionOptions {
     // cell model. What it throws comes out of step and evaluate.
     std::function<void(const FallbackCall&)> fallback{};
     double fallback_dt = 0;
+    // File of ONNX Runtime's library; empty for the one of EMUCELL_ONNXRUNTIME or the system's.
+    std::string onnxruntime_library{};
+    // Folder for TensorRT's engines; empty for none.
+    std::string engine_cache_folder{};
 };
 
 // A surrogate prepared for one thread at a time; keeps what it needs of the surrogate.
@@ -204,6 +208,8 @@ public:
         raw_options.stream = options.stream;
         raw_options.capacity = options.capacity;
         raw_options.fallback_dt = options.fallback_dt;
+        raw_options.onnxruntime_library = text(options.onnxruntime_library);
+        raw_options.engine_cache_folder = text(options.engine_cache_folder);
         if (options.fallback) {
             fallback_ = std::make_unique<Fallback>(Fallback{options.fallback, nullptr});
             raw_options.fallback = Fallback::call;
