@@ -16,17 +16,31 @@ pub mod cli;
 pub mod cxx_bridge;
 #[cfg(feature = "data")]
 pub mod dataset;
+#[cfg(feature = "cli")]
+pub mod distill;
 pub mod error;
 mod float_environment;
 pub mod format;
+#[cfg(feature = "cli")]
+pub mod harvest;
 pub mod kernels;
+#[cfg(feature = "cli")]
+pub mod model_library;
 pub mod program;
+#[cfg(feature = "cli")]
+pub mod protocol;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod session;
+#[cfg(feature = "cli")]
+pub mod step_function;
+#[cfg(feature = "cli")]
+pub mod structure;
 pub mod surrogate;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "cli")]
+pub mod verify;
 pub mod view;
 
 pub use activation::Activation;

@@ -1,0 +1,1 @@
+//! How cells are stimulated, and what is read off their answer: pacing, restitution, cables; action potential durations, velocities.
