@@ -7,6 +7,7 @@ mod convert;
 mod eval;
 mod generate;
 mod inspect;
+pub mod model;
 pub mod report;
 mod rollout;
 mod session;

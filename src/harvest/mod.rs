@@ -1,5 +1,7 @@
 //! States that cells visit, and what they do there: the questions put to a cell model.
 
+pub mod stimulus;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -102,27 +104,4 @@ pub fn harvest(model: &mut dyn StepFunction, options: &Options) -> Result<Visite
         model.step(&mut states, &stimulus, options.dt, 1)?;
     }
     Ok(visited)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model_library::ModelLibrary;
-
-    #[test]
-    #[ignore = "scratch"]
-    fn scratch() {
-        let path = std::env::var("LIB").unwrap();
-        let mut library = ModelLibrary::open(path.as_ref()).unwrap();
-        let visited = harvest(&mut library, &Options::default()).unwrap();
-        println!("{} states {:?}", visited.len(), library.initial_state());
-        for j in 0..visited.n_states {
-            let column = (0..visited.len()).map(|i| visited.cell(i)[j]);
-            println!(
-                "{j}: {} .. {}",
-                column.clone().fold(f64::MAX, f64::min),
-                column.fold(f64::MIN, f64::max)
-            );
-        }
-    }
 }

@@ -1,10 +1,12 @@
 //! Cell models compiled into shared libraries by others.
 
 mod monoalg3d;
+mod options;
 
 use std::path::Path;
 
 use self::monoalg3d::Monoalg3d;
+pub use self::options::{Function, Options, Real};
 use crate::error::Result;
 use crate::step_function::StepFunction;
 
@@ -20,6 +22,14 @@ impl ModelLibrary {
     /// # Errors
     /// A file that is not a library, or not one of a cell model.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &Options::default())
+    }
+
+    /// Loads the library at `path` as `options` say.
+    ///
+    /// # Errors
+    /// A file that is not a library, or not one of a cell model.
+    pub fn open_with(path: &Path, _options: &Options) -> Result<Self> {
         Ok(Self { library: Monoalg3d::open(path)? })
     }
 }
