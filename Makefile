@@ -13,10 +13,10 @@ DEMO ?= demo
 BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build cxx demo test sanitize miri soak fuzz bench install uninstall header clean
+.PHONY: help setup setup-libtorch build cxx monoalg3d demo test sanitize miri soak fuzz bench install uninstall header clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## fetch libtorch and the Python of the tests into the user's cache folder, once for all checkouts
 	@scripts/setup.sh all
@@ -35,6 +35,12 @@ cxx: ## the static library with the C++ bridge of the cxx crate: build/cxx/lib a
 	install -m 644 "$(BRIDGE_TARGET)/release/libemucell.a" "$(BRIDGE)/lib/libemucell_bridge.a"
 	install -m 644 "$(BRIDGE_TARGET)/cxxbridge/emucell/src/cxx_bridge.rs.h" "$(BRIDGE)/include/emucell_bridge.h"
 	install -m 644 "$(BRIDGE_TARGET)/cxxbridge/rust/cxx.h" "$(BRIDGE)/include/rust/"
+
+# SIM is a checkout of MonoAlg3D_C; REAL=float where it was built so (see cpp_examples/monoalg3d/README.md).
+LIBRARY_FOLDER = $(or $(CARGO_TARGET_DIR),target)/release
+monoalg3d: build ## the plug-in for the simulator MonoAlg3D: build/monoalg3d/libemucell_monoalg3d.so (SIM=/path/to/MonoAlg3D_C)
+	@cpp_examples/monoalg3d/build.sh "$(or $(SIM),$(error SIM=/path/to/MonoAlg3D_C is missing))" "$(LIBRARY_FOLDER)" \
+		build/monoalg3d/libemucell_monoalg3d.so
 
 demo: setup-libtorch ## train two surrogates, step a tissue with one, compare with the solver: a table and pictures
 	@scripts/demo.sh $(DEMO)
