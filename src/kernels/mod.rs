@@ -65,17 +65,19 @@ pub struct UniformTable {
     pub rows_per_unit: f32,
     /// Functions tabulated side by side.
     pub width: usize,
-    /// Row-major values.
+    /// Grid points, at least two.
+    pub n_rows: usize,
+    /// Row-major values; [`LANE_GROUP`] more, so that a whole vector may be loaded from any place of
+    /// the last row.
     pub values: Vec<f32>,
-    /// Each row subtracted from the next, row-major; one row less.
-    pub differences: Vec<f32>,
 }
 
 impl UniformTable {
     /// A table of row-major `values`, at least two rows of `width`.
-    pub fn new(first: f32, rows_per_unit: f32, width: usize, values: Vec<f32>) -> Self {
-        let differences = values[width..].iter().zip(&values).map(|(next, value)| next - value).collect();
-        Self { first, rows_per_unit, width, values, differences }
+    pub fn new(first: f32, rows_per_unit: f32, width: usize, mut values: Vec<f32>) -> Self {
+        let n_rows = values.len() / width;
+        values.resize(values.len() + LANE_GROUP, 0.0);
+        Self { first, rows_per_unit, width, n_rows, values }
     }
 }
 

@@ -72,7 +72,7 @@ unsafe fn binary(operator: Operator, left: Operand, right: Operand, y: *mut f32,
 /// # Safety
 /// See [`Kernels`].
 unsafe fn table(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize) {
-    let last = table.values.len() / table.width - 1;
+    let last = table.n_rows - 1;
     for lane in 0..lanes {
         // SAFETY: the argument is one column.
         let position = (unsafe { *x.add(lane) } - table.first) * table.rows_per_unit;
@@ -82,7 +82,8 @@ unsafe fn table(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize) 
         let fraction = position - row as f32;
         for column in 0..table.width {
             let i = row * table.width + column;
-            let value = table.values[i] + table.differences[i] * fraction;
+            let rise = table.values[i + table.width] - table.values[i];
+            let value = table.values[i] + rise * fraction;
             // SAFETY: the result has the table's width.
             unsafe { *y.add(column * TILE + lane) = value };
         }
@@ -115,7 +116,7 @@ unsafe fn slope(activation: Activation, x: *const f32, y: *mut f32, width: usize
 /// # Safety
 /// See [`Kernels`].
 unsafe fn table_slope(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize) {
-    let last = table.values.len() / table.width - 1;
+    let last = table.n_rows - 1;
     for lane in 0..lanes {
         // SAFETY: the argument is one column.
         let position = (unsafe { *x.add(lane) } - table.first) * table.rows_per_unit;
@@ -124,7 +125,10 @@ unsafe fn table_slope(table: &UniformTable, x: *const f32, y: *mut f32, lanes: u
             let slope = match position {
                 p if p.is_nan() => p,
                 p if p < 0.0 || p > last as f32 => 0.0,
-                _ => table.differences[row * table.width + column] * table.rows_per_unit,
+                _ => {
+                    let i = row * table.width + column;
+                    (table.values[i + table.width] - table.values[i]) * table.rows_per_unit
+                }
             };
             // SAFETY: the result has the table's width.
             unsafe { *y.add(column * TILE + lane) = slope };

@@ -253,19 +253,21 @@ fn binary_operators_repeat_single_columns_and_keep_nan() {
 
 #[test]
 fn tables_interpolate_and_stay_inside() {
-    let (width, rows) = (3, 9);
-    let values: Vec<f32> = (0..rows * width).map(noise).collect();
-    let mut table = UniformTable::new(-80.0, 0.05, width, values.clone());
-    // NaN just behind the last difference: whoever reads there shows it.
-    let n_differences = table.differences.len();
-    table.differences.extend([f32::NAN; 8]);
-    table.differences.truncate(n_differences);
+    let rows = 9;
     let specials = [-80.0, -1e9, 80.0, 1e9, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 79.999, -60.0];
     let x = columns(1, |_, lane| specials.get(lane).copied().unwrap_or(noise(lane) * 90.0));
-    for kernels in Kernels::available() {
-        let mut y = vec![0.0; width * TILE];
+    for (width, kernels) in [1, 3, 4, 8, 11, 16, 19, 28]
+        .into_iter()
+        .flat_map(|w| Kernels::available().into_iter().map(move |k| (w, k)))
+    {
+        let values: Vec<f32> = (0..rows * width).map(noise).collect();
+        let mut table = UniformTable::new(-80.0, 0.05, width, values.clone());
+        // What is read there must not be used.
+        table.values[rows * width..].fill(f32::NAN);
+        let mut y = vec![7.0; (width + 1) * TILE];
         // SAFETY: one column in, the table's width out, available instructions.
         unsafe { (kernels.table)(&table, x.as_ptr(), y.as_mut_ptr(), TILE) };
+        assert!(y[width * TILE..].iter().all(|&y| y == 7.0), "{} writes beyond its columns", kernels.name);
         for (column, lane) in (0..width).flat_map(|c| (0..TILE).map(move |l| (c, l))) {
             let y = y[column * TILE + lane];
             if x[lane].is_nan() {

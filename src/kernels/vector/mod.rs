@@ -20,7 +20,7 @@ pub use table::{table, table_slope};
 ///
 /// # Safety
 /// Implementations need instructions that not every machine has: all methods may be called only
-/// where those are available. `load`, `store` and `gather` access `LANES` numbers.
+/// where those are available. `load`, `store`, `store_offsets` and `gather` access `LANES` numbers.
 pub unsafe trait Vector: Copy {
     /// Numbers in the register.
     const LANES: usize;
@@ -63,6 +63,10 @@ pub unsafe trait Vector: Copy {
     unsafe fn from_rows(rows: Self::Rows) -> Self;
     /// Row numbers times `width`: where rows of a matrix begin.
     unsafe fn row_offsets(rows: Self::Rows, width: i32) -> Self::Rows;
+    /// Puts the offsets at `p`.
+    unsafe fn store_offsets(offsets: Self::Rows, p: *mut i32);
     /// The numbers at `base + offset` for each lane.
     unsafe fn gather(base: *const f32, offsets: Self::Rows) -> Self;
+    /// Takes `row(i)` for each lane `i` and gives `column` each `j` with lane `j` of all rows.
+    unsafe fn transpose(row: impl Fn(usize) -> Self, column: impl FnMut(usize, Self));
 }

@@ -146,4 +146,37 @@ unsafe impl Vector for Lanes {
         // SAFETY: the caller vouches for the numbers at the offsets.
         Self(unsafe { _mm256_i32gather_ps::<4>(base, offsets) })
     }
+
+    #[inline(always)]
+    unsafe fn store_offsets(offsets: __m256i, p: *mut i32) {
+        // SAFETY: the caller vouches for eight numbers at `p`.
+        unsafe { _mm256_storeu_si256(p.cast(), offsets) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(row: impl Fn(usize) -> Self, mut column: impl FnMut(usize, Self)) {
+        // SAFETY: instructions available.
+        unsafe {
+            // Four rows at a time within halves of 128 bits: `quads[4g + c]` has in half h the
+            // columns 4h + c of the rows 4g to 4g + 3.
+            let mut quads = [_mm256_setzero_ps(); 8];
+            for g in [0, 4] {
+                let (a, b, c, d) = (row(g).0, row(g + 1).0, row(g + 2).0, row(g + 3).0);
+                let ab = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+                let cd = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
+                quads[g] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
+                quads[g + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd));
+                let ab = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+                let cd = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
+                quads[g + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
+                quads[g + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd));
+            }
+            const LOW: i32 = 0x20;
+            const HIGH: i32 = 0x31;
+            for c in 0..4 {
+                column(c, Self(_mm256_permute2f128_ps::<LOW>(quads[c], quads[4 + c])));
+                column(4 + c, Self(_mm256_permute2f128_ps::<HIGH>(quads[c], quads[4 + c])));
+            }
+        }
+    }
 }

@@ -142,4 +142,42 @@ unsafe impl Vector for Lanes {
         // SAFETY: the caller vouches for the numbers at the offsets.
         Self(unsafe { _mm512_i32gather_ps::<4>(offsets, base) })
     }
+
+    #[inline(always)]
+    unsafe fn store_offsets(offsets: __m512i, p: *mut i32) {
+        // SAFETY: the caller vouches for sixteen numbers at `p`.
+        unsafe { _mm512_storeu_si512(p.cast(), offsets) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(row: impl Fn(usize) -> Self, mut column: impl FnMut(usize, Self)) {
+        // SAFETY: instructions available.
+        unsafe {
+            // Four rows at a time within quarters of 128 bits: `quads[4g + c]` has in quarter q
+            // the columns 4q + c of the rows 4g to 4g + 3.
+            let mut quads = [_mm512_setzero_ps(); 16];
+            for g in (0..16).step_by(4) {
+                let (a, b, c, d) = (row(g).0, row(g + 1).0, row(g + 2).0, row(g + 3).0);
+                let ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+                let cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+                quads[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+                quads[g + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd));
+                let ab = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+                let cd = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+                quads[g + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
+                quads[g + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd));
+            }
+            const EVEN: i32 = 0b10_00_10_00;
+            const ODD: i32 = 0b11_01_11_01;
+            for c in 0..4 {
+                let (a, b, c2, d) = (quads[c], quads[4 + c], quads[8 + c], quads[12 + c]);
+                let (ab, cd) = (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<EVEN>(c2, d));
+                column(c, Self(_mm512_shuffle_f32x4::<EVEN>(ab, cd)));
+                column(8 + c, Self(_mm512_shuffle_f32x4::<ODD>(ab, cd)));
+                let (ab, cd) = (_mm512_shuffle_f32x4::<ODD>(a, b), _mm512_shuffle_f32x4::<ODD>(c2, d));
+                column(4 + c, Self(_mm512_shuffle_f32x4::<EVEN>(ab, cd)));
+                column(12 + c, Self(_mm512_shuffle_f32x4::<ODD>(ab, cd)));
+            }
+        }
+    }
 }
