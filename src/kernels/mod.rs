@@ -15,7 +15,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 
 pub use packed::PackedDense;
-pub use transfer::{Rows, load_tile, store_tile, store_wanted};
+pub use transfer::{AddLimits, Rows, add_tile, add_wanted, load_tile, store_tile, store_wanted};
 
 /// Cells of a tile: two AVX-512 or four AVX vectors, so that the blocks of a wide network still
 /// fit in the first-level cache.

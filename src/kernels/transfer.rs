@@ -102,6 +102,78 @@ pub unsafe fn store_wanted(
     }
 }
 
+const EVERYTHING: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
+
+/// Ranges of the numbers that [`add_tile`] adds to; a NaN stays NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AddLimits {
+    /// The number is moved into this range before something is added,
+    pub before: [f32; 2],
+    /// and the sum into this one.
+    pub after: [f32; 2],
+}
+
+impl AddLimits {
+    /// No limits.
+    pub const NONE: Self = Self { before: EVERYTHING, after: EVERYTHING };
+
+    #[inline(always)]
+    fn sum(&self, x: f64, change: f32) -> f64 {
+        let limited = |x: f64, [low, high]: [f32; 2]| x.clamp(low.into(), high.into());
+        limited(limited(x, self.before) + f64::from(change), self.after)
+    }
+}
+
+/// Adds a column of a tile to the numbers of the `n_cells` cells in `rows` of a column, in double
+/// precision; the tile then holds the sums.
+///
+/// # Safety
+/// As [`store_tile`].
+pub unsafe fn add_tile(
+    column: &Column,
+    rows: Rows<'_>,
+    n_cells: usize,
+    tile: &mut [f32; TILE],
+    limits: AddLimits,
+) {
+    // SAFETY: passed on, with the column's own element type.
+    unsafe {
+        match (column.element, limits == AddLimits::NONE) {
+            (ElementType::F64, true) => {
+                add::<f64>(column, rows, n_cells, tile, |x, change| x + f64::from(change))
+            }
+            (ElementType::F64, false) => {
+                add::<f64>(column, rows, n_cells, tile, |x, change| limits.sum(x, change))
+            }
+            (ElementType::F32, _) => {
+                add::<f32>(column, rows, n_cells, tile, |x, change| limits.sum(x.into(), change) as f32);
+            }
+        }
+    }
+}
+
+/// [`add_tile`] for those cells that `wanted` says; the other numbers stay as they are.
+///
+/// # Safety
+/// As [`store_tile`].
+pub unsafe fn add_wanted(
+    column: &Column,
+    rows: Rows<'_>,
+    n_cells: usize,
+    tile: &mut [f32; TILE],
+    limits: AddLimits,
+    wanted: impl Fn(usize) -> bool,
+) {
+    for (i, change) in tile[..n_cells].iter_mut().enumerate().filter(|(i, _)| wanted(*i)) {
+        // SAFETY: as this function's contract says.
+        unsafe {
+            let next = limits.sum(column.get(rows.row(i)), *change);
+            column.set(rows.row(i), next);
+            *change = next as f32;
+        }
+    }
+}
+
 /// # Safety
 /// See [`store_tile`]; `T` is the column's element type.
 #[inline(always)]
@@ -130,6 +202,42 @@ unsafe fn store<T: Element>(
                 for (&x, &row) in tile.iter().zip(&list[..n_cells]) {
                     *start.add(row as usize * column.stride) = convert(x);
                 }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// See [`add_tile`]; `T` is the column's element type.
+#[inline(always)]
+unsafe fn add<T: Element + Into<f64>>(
+    column: &Column,
+    rows: Rows<'_>,
+    n_cells: usize,
+    tile: &mut [f32; TILE],
+    sum: impl Fn(T, f32) -> T,
+) {
+    let start = column.pointer.cast::<T>();
+    let update = |x: *mut T, change: &mut f32| {
+        // SAFETY: the caller vouches for the rows.
+        let next = unsafe { sum(*x, *change) };
+        // SAFETY: as above.
+        unsafe { *x = next };
+        *change = next.into() as f32;
+    };
+    // SAFETY: the caller vouches for the rows.
+    unsafe {
+        match rows {
+            Rows::From(first) if column.stride == 1 => {
+                tile[..n_cells].iter_mut().enumerate().for_each(|(i, x)| update(start.add(first + i), x));
+            }
+            Rows::From(first) => {
+                let at = |i| start.add((first + i) * column.stride);
+                tile[..n_cells].iter_mut().enumerate().for_each(|(i, x)| update(at(i), x));
+            }
+            Rows::Listed(list) => {
+                let at = |row: u32| start.add(row as usize * column.stride);
+                tile.iter_mut().zip(&list[..n_cells]).for_each(|(x, &row)| update(at(row), x));
             }
         }
     }

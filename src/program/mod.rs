@@ -7,9 +7,11 @@
 
 mod derivative;
 mod fuse;
+mod increments;
 mod reference;
 
 pub use derivative::Derivative;
+pub use increments::Update;
 
 use crate::activation::Activation;
 use crate::error::{Error, Result};

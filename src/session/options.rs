@@ -9,7 +9,7 @@ use crate::backend::onnxruntime::{OnnxRuntimeBackend, OnnxRuntimeOptions, Provid
 use crate::backend::{Backend, Check, Device, Guard, Precision, Stream};
 use crate::error::{Error, Result};
 use crate::format::onnx;
-use crate::surrogate::{Kind, Network, Surrogate, Variable};
+use crate::surrogate::{Kind, Network, Role, Surrogate, Variable};
 
 /// Who runs the surrogate's network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +115,7 @@ impl SessionOptions {
             n_threads: self.n_threads,
             instruction_set: self.instruction_set.clone(),
             check: self.domain(surrogate),
+            states: surrogate.can_step().then(|| surrogate.columns_of(Role::State)),
         };
         Ok(Box::new(CpuBackend::new(surrogate.program()?, options)?))
     }

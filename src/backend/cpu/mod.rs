@@ -1,5 +1,6 @@
 //! The program tile by tile in the CPU's cache.
 
+mod increments;
 mod plan;
 #[cfg(feature = "planted-faults")]
 mod planted;
@@ -9,7 +10,8 @@ mod worker;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
-use self::plan::Plan;
+use self::increments::Increments;
+use self::plan::{Layers, Plan};
 use self::pool::Pool;
 use self::worker::Worker;
 use super::tile::Check;
@@ -27,12 +29,16 @@ pub struct CpuOptions {
     pub instruction_set: Option<String>,
     /// The domain and what happens outside.
     pub check: Check,
+    /// Input column of each output's state, if the program is to step.
+    pub states: Option<Vec<usize>>,
 }
 
 /// See [`Backend`]; all memory is allocated here and none later.
 pub struct CpuBackend {
     name: String,
     plan: Plan,
+    /// For states in double precision.
+    increments: Option<Increments>,
     check: Check,
     workers: Vec<Mutex<Worker>>,
     pool: Pool,
@@ -46,11 +52,16 @@ impl CpuBackend {
     pub fn new(program: &Program, options: CpuOptions) -> Result<Self> {
         check_threads(options.n_threads)?;
         let kernels = Kernels::select(options.instruction_set.as_deref())?;
-        let plan = Plan::new(&program.fused(), kernels);
-        let workers = (0..options.n_threads).map(|_| Mutex::new(Worker::new(&plan))).collect();
+        let mut layers = Layers::default();
+        let plan = Plan::new(&program.fused(), kernels, &mut layers);
+        let states = options.states.as_deref();
+        let increments = states.and_then(|states| Increments::new(program, states, kernels, &mut layers));
+        let worker = || Worker::new(&plan, increments.as_ref());
+        let workers = (0..options.n_threads).map(|_| Mutex::new(worker())).collect();
         Ok(Self {
             name: format!("cpu {}, threads: {}", kernels.name, options.n_threads),
             plan,
+            increments,
             check: options.check,
             workers,
             pool: Pool::new(options.n_threads - 1)?,
@@ -95,6 +106,11 @@ impl Backend for CpuBackend {
 
     unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally> {
         // SAFETY: as above.
-        self.share(job.n_cells, |worker, cells| unsafe { worker.step(&self.plan, &self.check, job, cells) })
+        self.share(job.n_cells, |worker, cells| unsafe {
+            match self.increments.as_ref().filter(|increments| increments.serve(job)) {
+                Some(increments) => worker.step_by_increments(increments, &self.check, job, cells),
+                None => worker.step(&self.plan, &self.check, job, cells),
+            }
+        })
     }
 }

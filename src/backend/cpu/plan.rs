@@ -46,12 +46,12 @@ struct Source {
 }
 
 impl Plan {
-    pub fn new(program: &Program, kernels: &'static Kernels) -> Self {
+    /// Lays `program` out for `kernels`, with the weights and tables in `layers` where they are there already.
+    pub fn new(program: &Program, kernels: &'static Kernels, layers: &mut Layers) -> Self {
         let (columns, arena_width) = place_blocks(program);
         let at = |block: BlockId| columns[block.index()];
         let mut instructions = Vec::new();
         let mut constants = Vec::new();
-        let (mut layers, mut tables) = (Shared::new(), Shared::new());
         for (block, operation) in program.steps() {
             let (y, width) = (at(block), program.width(block));
             let source = |b: BlockId| Source { column: at(b), repeated: program.width(b) < width };
@@ -70,12 +70,9 @@ impl Plan {
                     }
                     continue;
                 }
-                Operation::Dense { input, weights, bias, activation } => Instruction::Dense {
-                    layer: layers
-                        .get((weights, bias, *activation), || PackedDense::new(weights, bias, *activation)),
-                    x: at(*input),
-                    y,
-                },
+                Operation::Dense { input, weights, bias, activation } => {
+                    Instruction::Dense { layer: layers.dense(weights, bias, *activation), x: at(*input), y }
+                }
                 Operation::Activation { input, activation } => {
                     Instruction::Activation { activation: *activation, x: at(*input), y, width }
                 }
@@ -88,7 +85,7 @@ impl Plan {
                     width,
                 },
                 Operation::Table { input, table } => {
-                    Instruction::Table { table: tables.get(table, || uniform_table(table)), x: at(*input), y }
+                    Instruction::Table { table: layers.table(table), x: at(*input), y }
                 }
                 Operation::Relax { state, rate, drive } => {
                     Instruction::Relax { state: at(*state), rate: at(*rate), drive: at(*drive), y, width }
@@ -96,11 +93,9 @@ impl Plan {
                 Operation::Slope { input, activation } => {
                     Instruction::Slope { activation: *activation, x: at(*input), y, width }
                 }
-                Operation::TableSlope { input, table } => Instruction::TableSlope {
-                    table: tables.get(table, || uniform_table(table)),
-                    x: at(*input),
-                    y,
-                },
+                Operation::TableSlope { input, table } => {
+                    Instruction::TableSlope { table: layers.table(table), x: at(*input), y }
+                }
             });
         }
         Self {
@@ -171,26 +166,37 @@ impl Plan {
     }
 }
 
-/// What several operations have in common: a derivative reads the same weights for each direction.
-struct Shared<K, T>(Vec<(K, Arc<T>)>);
-
-impl<K: PartialEq, T> Shared<K, T> {
-    fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    fn get(&mut self, key: K, make: impl FnOnce() -> T) -> Arc<T> {
-        if let Some((_, shared)) = self.0.iter().find(|(known, _)| *known == key) {
-            return shared.clone();
-        }
-        let made = Arc::new(make());
-        self.0.push((key, made.clone()));
-        made
-    }
+/// Weights and tables in memory, each once: a derivative reads the same weights for each direction, and a step map has
+/// a plan for its values and one for its increments.
+#[derive(Debug, Default)]
+pub struct Layers {
+    dense: Vec<(DenseKey, Arc<PackedDense>)>,
+    tables: Vec<(Table, Arc<UniformTable>)>,
 }
 
-fn uniform_table(table: &Table) -> UniformTable {
-    UniformTable::new(table.first, table.rows_per_unit, table.width, table.values.clone())
+/// Weights, bias and activation.
+type DenseKey = (Vec<f32>, Vec<f32>, Activation);
+
+impl Layers {
+    fn dense(&mut self, weights: &[f32], bias: &[f32], activation: Activation) -> Arc<PackedDense> {
+        let same = |(w, b, a): &DenseKey| w == weights && b == bias && *a == activation;
+        if let Some((_, shared)) = self.dense.iter().find(|(key, _)| same(key)) {
+            return shared.clone();
+        }
+        let packed = Arc::new(PackedDense::new(weights, bias, activation));
+        self.dense.push(((weights.to_vec(), bias.to_vec(), activation), packed.clone()));
+        packed
+    }
+
+    fn table(&mut self, table: &Table) -> Arc<UniformTable> {
+        if let Some((_, shared)) = self.tables.iter().find(|(key, _)| key == table) {
+            return shared.clone();
+        }
+        let Table { first, rows_per_unit, width, values } = table;
+        let made = Arc::new(UniformTable::new(*first, *rows_per_unit, *width, values.clone()));
+        self.tables.push((table.clone(), made.clone()));
+        made
+    }
 }
 
 fn kernel_operator(operator: BinaryOperator) -> Operator {
@@ -291,7 +297,7 @@ mod tests {
         let product = b.binary(BinaryOperator::Multiply, tail, sum).unwrap();
         let scaled = b.binary(BinaryOperator::Multiply, product, late).unwrap();
         let program = b.finish(scaled);
-        let plan = Plan::new(&program, Kernels::select(None).unwrap());
+        let plan = Plan::new(&program, Kernels::select(None).unwrap(), &mut Layers::default());
         let mut arena = plan.new_arena();
         for _ in 0..3 {
             for column in 0..4 {

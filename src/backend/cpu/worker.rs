@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::increments::Increments;
 use super::plan::Plan;
 use crate::backend::tile::{self, Check};
 use crate::backend::{Advance, Evaluation, StepInput, Tally};
@@ -11,14 +12,21 @@ use crate::kernels::{Rows, TILE, TileColumn};
 #[derive(Debug)]
 pub struct Worker {
     arena: Vec<TileColumn>,
+    /// The same for the program of increments; empty without one.
+    increments_arena: Vec<TileColumn>,
     /// Status bits of the tile's cells in the last run.
     flags: [u8; TILE],
     tally: Tally,
 }
 
 impl Worker {
-    pub fn new(plan: &Plan) -> Self {
-        Self { arena: plan.new_arena(), flags: [0; TILE], tally: Tally::default() }
+    pub fn new(plan: &Plan, increments: Option<&Increments>) -> Self {
+        Self {
+            arena: plan.new_arena(),
+            increments_arena: increments.map_or_else(Vec::new, |increments| increments.plan.new_arena()),
+            flags: [0; TILE],
+            tally: Tally::default(),
+        }
     }
 
     /// What this worker has seen since it was last asked.
@@ -69,6 +77,41 @@ impl Worker {
         }
     }
 
+    /// Advances the tile of `cells` by what the program of increments gives.
+    ///
+    /// # Safety
+    /// As [`Worker::evaluate`].
+    pub unsafe fn step_by_increments(
+        &mut self,
+        increments: &Increments,
+        check: &Check,
+        job: &Advance<'_>,
+        cells: Range<usize>,
+    ) {
+        let (rows, n_cells, plan) = (tile::rows_of(job, &cells), cells.len(), &increments.plan);
+        std::mem::swap(&mut self.arena, &mut self.increments_arena);
+        // SAFETY: passed on.
+        unsafe {
+            tile::load_step(job, cells.clone(), &mut self.arena[plan.input..]);
+            let looks = check.looks(job.status);
+            let mut flags = [0; TILE];
+            for step in 0..job.n_steps {
+                if step > 0 {
+                    self.feed_back(plan, job.inputs);
+                }
+                self.compute(plan, check, n_cells, looks);
+                let results = &mut self.arena[plan.output..];
+                increments.store(check, results, job.state, rows, n_cells, &self.flags);
+                if looks {
+                    self.look_at_results(plan, n_cells);
+                    flags.iter_mut().zip(&self.flags).for_each(|(all, now)| *all |= now);
+                }
+            }
+            job.status.store(cells, &flags);
+        }
+        std::mem::swap(&mut self.arena, &mut self.increments_arena);
+    }
+
     /// Makes the last step's results the next step's state.
     fn feed_back(&mut self, plan: &Plan, inputs: &[StepInput]) {
         for (column, input) in inputs.iter().enumerate() {
@@ -80,16 +123,25 @@ impl Worker {
 
     /// Runs the program on the tile; if somebody `looks`, also finds out about the cells.
     fn run(&mut self, plan: &Plan, check: &Check, n_cells: usize, looks: bool) {
-        #[cfg(feature = "planted-faults")]
-        super::planted::fault_if_asked(&self.arena[plan.input..plan.input + plan.n_inputs], n_cells);
+        self.compute(plan, check, n_cells, looks);
         if looks {
-            let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
+            self.look_at_results(plan, n_cells);
+        }
+    }
+
+    /// Runs the program on the tile; if somebody `looks`, also checks the inputs.
+    fn compute(&mut self, plan: &Plan, check: &Check, n_cells: usize, looks: bool) {
+        let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
+        #[cfg(feature = "planted-faults")]
+        super::planted::fault_if_asked(inputs, n_cells);
+        if looks {
             check.inputs(inputs, &mut self.flags);
         }
         plan.run(&mut self.arena, n_cells);
-        if looks {
-            let results = &self.arena[plan.output..plan.output + plan.n_outputs];
-            self.tally += tile::look_at_results(results, &mut self.flags, n_cells);
-        }
+    }
+
+    fn look_at_results(&mut self, plan: &Plan, n_cells: usize) {
+        let results = &self.arena[plan.output..plan.output + plan.n_outputs];
+        self.tally += tile::look_at_results(results, &mut self.flags, n_cells);
     }
 }

@@ -1,0 +1,83 @@
+//! Steps of states in double precision: the program computes what is added to them.
+//!
+//! Single precision rounds away what slow states gain in a step, a millionth of a concentration for example. So where
+//! the program adds something to a state, the sum is formed where the state lies, in its own type.
+
+use super::plan::{Layers, Plan};
+use crate::backend::tile::Check;
+use crate::backend::{Advance, Guard, cell_status};
+use crate::kernels::{
+    AddLimits, Kernels, Rows, TILE, TileColumn, add_tile, add_wanted, store_tile, store_wanted,
+};
+use crate::program::{Program, Update};
+use crate::view::{Column, ElementType};
+
+/// A program whose outputs are increments of the states.
+#[derive(Debug)]
+pub struct Increments {
+    pub plan: Plan,
+    /// One an output.
+    updates: Vec<Update>,
+    /// The input column of each output's state.
+    states: Vec<usize>,
+}
+
+impl Increments {
+    /// None if the program adds nothing to any state.
+    pub fn new(
+        program: &Program,
+        states: &[usize],
+        kernels: &'static Kernels,
+        layers: &mut Layers,
+    ) -> Option<Self> {
+        let (program, updates) = program.increments(states);
+        let adds = updates.iter().any(|update| *update != Update::Value);
+        adds.then(|| Self {
+            plan: Plan::new(&program.fused(), kernels, layers),
+            updates,
+            states: states.to_vec(),
+        })
+    }
+
+    /// Whether the job's states are more exact than the program.
+    pub fn serve(&self, job: &Advance<'_>) -> bool {
+        job.state.iter().any(|column| column.element == ElementType::F64)
+    }
+
+    /// Updates the states of a tile's cells, but not of those that the fallback is to compute, and leaves the next states
+    /// in `results` in the place of their increments.
+    ///
+    /// # Safety
+    /// As [`Check::store`](crate::backend::Check::store).
+    pub unsafe fn store(
+        &self,
+        check: &Check,
+        results: &mut [TileColumn],
+        to: &[Column],
+        rows: Rows<'_>,
+        n_cells: usize,
+        flags: &[u8; TILE],
+    ) {
+        let inside = |i: usize| flags[i] & cell_status::OUTSIDE_DOMAIN == 0;
+        let all = check.guard != Guard::Fallback || (0..n_cells).all(inside);
+        for (j, (column, tile)) in to.iter().zip(results).enumerate() {
+            // SAFETY: as this function's contract says.
+            unsafe {
+                match self.updates[j] {
+                    Update::Increment { low, high } => {
+                        let mut limits = AddLimits { after: [low, high], ..AddLimits::NONE };
+                        if check.guard == Guard::Clamp {
+                            limits.before = check.domain[self.states[j]];
+                        }
+                        match all {
+                            true => add_tile(column, rows, n_cells, &mut tile.0, limits),
+                            false => add_wanted(column, rows, n_cells, &mut tile.0, limits, inside),
+                        }
+                    }
+                    Update::Value if all => store_tile(column, rows, n_cells, &tile.0),
+                    Update::Value => store_wanted(column, rows, n_cells, &tile.0, inside),
+                }
+            }
+        }
+    }
+}
