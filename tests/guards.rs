@@ -136,8 +136,10 @@ fn views_side_by_side_step_as_one() {
     let mut parts =
         [ViewMut::array_of_structures(&mut u, 1).unwrap(), ViewMut::array_of_structures(&mut w, 1).unwrap()];
     session.step(Cells { stimulus, ..Cells::new(&mut parts[..]) }, 0.1, 4).unwrap();
-    assert_eq!(u, together[..3]);
-    assert_eq!(w.map(f64::from), together[3..]);
+    // The state in single precision is rounded after every step.
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-7;
+    assert!(u.iter().zip(&together).all(|(&a, &b)| close(a, b)), "{u:?} {together:?}");
+    assert!(w.iter().zip(&together[3..]).all(|(&a, &b)| close(a.into(), b)), "{w:?} {together:?}");
 }
 
 #[test]
