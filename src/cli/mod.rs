@@ -11,6 +11,7 @@ pub mod model;
 pub mod report;
 mod rollout;
 mod session;
+mod structure;
 #[cfg(feature = "train")]
 mod train;
 #[cfg(not(feature = "train"))]
@@ -42,6 +43,7 @@ enum Command {
     Bench(bench::Bench),
     BuildEngine(build_engine::BuildEngine),
     Convert(convert::Convert),
+    Structure(structure::StructureCommand),
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
@@ -71,5 +73,6 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(bench) => bench.run(),
         Command::BuildEngine(build) => build.run(),
         Command::Convert(convert) => convert.run(),
+        Command::Structure(structure) => structure.run(),
     }
 }

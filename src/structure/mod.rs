@@ -1,109 +1,152 @@
 //! What a cell model is made of, as found by asking its step function: gates, currents, parents.
+//!
+//! Nothing is known of the model but its answers. Probes are states that were visited, jittered inside their ranges; one input
+//! or two are varied at a time. Two answers are equal if they differ by no more than the rounding that was measured by asking
+//! equal questions; every finding says how far from that line it lies, and what lies too close goes to
+//! [`Structure::undecided`].
 
-use serde::{Deserialize, Serialize};
+mod description;
+mod increments;
+mod interactions;
+mod noise;
+mod polynomial;
+mod probes;
+mod questions;
+mod roles;
+mod stimulus;
+mod sweep;
 
-/// Position of a state in a cell; 0 is the transmembrane potential V.
-pub type StateIndex = usize;
+pub use description::{
+    Evidence, Group, Increment, Monomial, Role, State, StateIndex, StimulusEffect, Structure, Update,
+};
 
-/// What was found about a cell model at one Δt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Structure {
-    /// Version of this description.
-    pub format: u32,
-    /// File name of the library.
+use crate::error::{Error, Result};
+use crate::harvest::Visited;
+use crate::step_function::StepFunction;
+use increments::Known;
+use interactions::Interactions;
+use noise::Noise;
+use probes::Probes;
+use questions::{Answers, Questions};
+use sweep::Sweep;
+
+/// Version of [`Structure`].
+pub const FORMAT: u32 = 1;
+/// Largest degree that is looked for: m³ and n⁴ occur in the field's models.
+const MAX_DEGREE: u32 = 4;
+/// Probes with finite answers that are needed.
+const FEWEST: usize = 16;
+
+/// How a cell model is asked.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// File name of the library, for the record.
     pub library: String,
-    /// Length of the step that was taken apart, ms.
+    /// Length of the step that is taken apart, ms.
     pub dt: f64,
-    /// One entry a state, in order.
-    pub states: Vec<State>,
-    /// What each state that is neither constant nor memoryless nor a gate of V gains in a step; V comes first.
-    pub increments: Vec<Increment>,
-    /// How the stimulus enters: states that it does not touch are not listed.
-    pub stimulus: Vec<StimulusEffect>,
-    /// What could not be decided, in sentences.
-    pub undecided: Vec<String>,
+    /// States at which every input is varied.
+    pub probes: usize,
+    /// Seed of the probes.
+    pub seed: u64,
 }
 
-/// One state and how its next value comes about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct State {
-    /// `V`, then `x1`, `x2`, … where nobody knows a name.
-    pub name: String,
-    /// Value at the start.
-    pub initial: f64,
-    /// Smallest and largest value seen.
-    pub visited: [f64; 2],
-    /// How the next value comes about.
-    pub role: Role,
-    /// The other states that the next value depends on, ascending.
-    pub parents: Vec<StateIndex>,
-    /// Largest violation of the role that was found, relative to the size of the increment; below the tolerance.
-    pub residual: f64,
+impl Default for Options {
+    fn default() -> Self {
+        Self { library: String::new(), dt: 0.02, probes: 96, seed: 0 }
+    }
 }
 
-/// How the next value of a state comes about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The transmembrane potential.
-    Voltage,
-    /// Never changes.
-    Constant,
-    /// A function of V alone; the old value has no effect.
-    Memoryless,
-    /// y' = a(V) + (1 − k(V))·y.
-    Gate,
-    /// Affine in itself, with coefficients that depend on other states than V, or on more.
-    Affine,
-    /// Nothing simpler was found.
-    Nonlinear,
+/// Takes the step of `model` apart, asking it near the states that it `visited`.
+///
+/// # Errors
+/// Too few visited states, too few finite answers, and whatever keeps the model from computing.
+pub fn detect(model: &mut dyn StepFunction, visited: &Visited, options: &Options) -> Result<Structure> {
+    if visited.n_states != model.n_states() || visited.len() < FEWEST {
+        return Err(Error::invalid(format!(
+            "{} visited states of {} numbers for a cell model of {}",
+            visited.len(),
+            visited.n_states,
+            model.n_states()
+        ))
+        .remedy("harvest more states of this model"));
+    }
+    let initial = model.initial_state().to_vec();
+    let some = visited.len().min(64) * visited.n_states;
+    let mut questions = Questions::new(model, options.dt, &visited.states[..some])?;
+    let mut probes = Probes::new(visited, options.seed);
+    let mut undecided = Vec::new();
+    let base = base(&mut questions, &mut probes, options.probes)?;
+    let dropped = options.probes - base.len();
+    if dropped > 0 {
+        undecided.push(format!("{dropped} of {} probes gave answers that are not finite", options.probes));
+    }
+    let n = visited.n_states;
+    let is_constant = |i: usize| (0..base.len()).all(|c| base.next(c, i) == base.state(c)[i]);
+    let inputs: Vec<StateIndex> = (0..n).filter(|&i| !is_constant(i)).collect();
+    let noise = Noise::measure(&mut questions, &mut probes, &base)?;
+    let sweep = Sweep::run(&mut questions, &mut probes, &noise, &base, &inputs)?;
+    let sizes: Vec<f64> = (0..n)
+        .map(|i| (0..base.len()).map(|c| base.increment(c, i).abs()).fold(f64::MIN_POSITIVE, f64::max))
+        .collect();
+
+    let mut states = Vec::with_capacity(n);
+    for i in 0..n {
+        let state = roles::state(&sweep, &noise, &base, &inputs, sizes[i], i, &mut undecided);
+        states.push(State { initial: initial[i], visited: probes.ranges[i].visited, ..state });
+    }
+    roles::updates(&mut questions, &mut probes, &noise, &base, &mut states)?;
+
+    let taken_apart: Vec<StateIndex> = (0..n)
+        .filter(|&i| matches!(states[i].role, Role::Voltage | Role::Affine | Role::Nonlinear))
+        .collect();
+    let interactions =
+        Interactions::measure(&mut questions, &mut probes, &noise, &base, &inputs, |i, j, k| {
+            taken_apart.contains(&i) && sweep.depends(i, j) && sweep.depends(i, k)
+        })?;
+    let known = Known {
+        noise: &noise,
+        base: &base,
+        sweep: &sweep,
+        interactions: &interactions,
+        inputs: &inputs,
+        sizes: &sizes,
+    };
+    let mut increments = Vec::with_capacity(taken_apart.len());
+    for &i in &taken_apart {
+        increments.push(increments::take_apart(&mut questions, &mut probes, &known, i, &mut undecided)?);
+    }
+    let stimulus = stimulus::effects(&mut questions, &noise, &base, visited, &mut undecided)?;
+    Ok(Structure {
+        format: FORMAT,
+        library: options.library.clone(),
+        dt: options.dt,
+        states,
+        increments,
+        stimulus,
+        undecided,
+        evidence: Evidence {
+            probes: base.len(),
+            dropped,
+            questions: questions.asked,
+            single_precision: questions.is_single(),
+        },
+    })
 }
 
-/// The increment of a state in one step, taken apart:
-/// Δx = remainder(V, parents) + Σ over groups, Σ over monomials: coefficient(V, parents)·∏ y^exponent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Increment {
-    /// Whose increment.
-    pub state: StateIndex,
-    /// Factors that add to each other: states of different groups never multiply each other.
-    pub groups: Vec<Group>,
-    /// States (V among them, if so) that the part without any of the groups' members depends on.
-    pub remainder_parents: Vec<StateIndex>,
+/// Probes with finite answers.
+fn base(questions: &mut Questions, probes: &mut Probes, n: usize) -> Result<Answers> {
+    let answers = questions.ask(probes.draw(n))?;
+    let finite = (0..answers.len()).filter(|&c| answers.is_finite(c));
+    let states: Vec<f64> = finite.flat_map(|c| answers.state(c).iter().copied()).collect();
+    let left = states.len() / questions.n_states();
+    if left < FEWEST {
+        return Err(Error::numeric(format!("only {left} of {n} answers of the cell model are finite"))
+            .remedy("check the length of the step and the stimulus with which states were harvested"));
+    }
+    questions.ask(states)
 }
 
-/// States in which the increment is polynomial and that multiply each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Group {
-    /// Members and the degree of the increment in each.
-    pub members: Vec<(StateIndex, u32)>,
-    /// The products that occur.
-    pub monomials: Vec<Monomial>,
-    /// States (V among them, if so) that the coefficients depend on. `[0]`: tabulating them is exact.
-    pub coefficient_parents: Vec<StateIndex>,
-}
-
-/// One product ∏ y^exponent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Monomial {
-    /// States with their exponents, ascending, exponents ≥ 1.
-    pub exponents: Vec<(StateIndex, u32)>,
-    /// Largest coefficient found, relative to the largest increment.
-    pub weight: f64,
-}
-
-/// What one unit of stimulus adds to a state in a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StimulusEffect {
-    /// The state.
-    pub state: StateIndex,
-    /// Change of the state in one step for one unit of stimulus.
-    pub per_unit: f64,
-    /// Largest departure from that proportionality, relative.
-    pub residual: f64,
+/// What a state is called where nobody knows a name.
+fn state_name(i: StateIndex) -> String {
+    if i == 0 { "V".to_owned() } else { format!("x{i}") }
 }

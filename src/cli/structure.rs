@@ -1,0 +1,180 @@
+//! `emucell structure`: what a compiled cell model is made of.
+
+use std::path::PathBuf;
+
+use super::model::Model;
+use crate::error::{Error, Result};
+use crate::format::atomic;
+use crate::harvest;
+use crate::structure::{self, Group, Increment, Role, State, Structure, Update};
+
+/// Find out what a compiled cell model is made of by asking it: gates, currents, who drives whom.
+///
+/// The model is paced first, and then asked near the states that it visited.
+#[derive(clap::Args, Clone, Debug)]
+pub struct StructureCommand {
+    #[command(flatten)]
+    model: Model,
+
+    /// Length of the pacing that visits states, ms.
+    #[arg(long, value_name = "MS", default_value_t = 1000.0)]
+    time: f64,
+
+    /// Cells that are paced side by side.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    cells: usize,
+
+    /// States at which every input is varied.
+    #[arg(long, value_name = "N", default_value_t = 96)]
+    probes: usize,
+
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+
+    /// Write the structure as JSON.
+    #[arg(long, short, value_name = "FILE.json")]
+    output: Option<PathBuf>,
+
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl StructureCommand {
+    pub fn run(&self) -> Result<()> {
+        let structure = self.detect()?;
+        let text = serde_json::to_string_pretty(&structure).expect("numbers and texts");
+        if let Some(path) = &self.output {
+            atomic::write(path, text.as_bytes())?;
+        }
+        if self.json {
+            println!("{text}");
+        } else {
+            print!("{}", table(&structure));
+        }
+        Ok(())
+    }
+
+    fn detect(&self) -> Result<Structure> {
+        let mut model = self.model.open()?;
+        let stimulus = self.model.stimulus(&mut model)?;
+        let visited = harvest::harvest(
+            &mut model,
+            &harvest::Options {
+                dt: self.model.dt,
+                strength: stimulus.strength,
+                duration: stimulus.duration,
+                time: self.time,
+                n_cells: self.cells,
+                seed: self.seed,
+                ..harvest::Options::default()
+            },
+        )?;
+        let name = self.model.library.file_name();
+        let name = name.ok_or_else(|| Error::invalid("a path without a file name"))?;
+        let options = structure::Options {
+            library: name.to_string_lossy().into_owned(),
+            dt: self.model.dt,
+            probes: self.probes,
+            seed: self.seed,
+        };
+        structure::detect(&mut model, &visited, &options)
+    }
+}
+
+/// The structure as lines for people.
+fn table(structure: &Structure) -> String {
+    let mut lines = vec![
+        format!(
+            "{}: {} states, step of {} ms, {} precision",
+            structure.library,
+            structure.states.len(),
+            structure.dt,
+            if structure.evidence.single_precision { "single" } else { "double" }
+        ),
+        format!("asked {} times around {} probes", structure.evidence.questions, structure.evidence.probes),
+        String::new(),
+        format!(
+            "{:<6} {:<12} {:<14} {:>11} {:>11}  {:>8} {:>9} {:>8}  driven by",
+            "state", "role", "update", "lowest", "highest", "residual", "tolerance", "margin"
+        ),
+    ];
+    lines.extend(structure.states.iter().map(|state| row(structure, state)));
+    for increment in &structure.increments {
+        lines.push(String::new());
+        lines.extend(terms(structure, increment));
+    }
+    lines.push(String::new());
+    for effect in &structure.stimulus {
+        lines.push(format!(
+            "stimulus: Δ{} = {:.6e} a unit (departures {:.0e})",
+            structure.states[effect.state].name, effect.per_unit, effect.residual
+        ));
+    }
+    if !structure.undecided.is_empty() {
+        lines.push("undecided:".to_owned());
+        lines.extend(structure.undecided.iter().map(|sentence| format!("  {sentence}")));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn row(structure: &Structure, state: &State) -> String {
+    let role = match state.role {
+        Role::Voltage => "voltage",
+        Role::Constant => "constant",
+        Role::Memoryless => "memoryless",
+        Role::Gate => "gate of V",
+        Role::Affine => "affine",
+        Role::Nonlinear => "nonlinear",
+    };
+    let update = match state.update {
+        None => "",
+        Some(Update::Euler) => "Euler",
+        Some(Update::RushLarsen) => "Rush–Larsen",
+        Some(Update::Instantaneous) => "instantaneous",
+    };
+    let margin = state.margin.map_or(String::new(), |margin| format!("{margin:.0e}"));
+    format!(
+        "{:<6} {role:<12} {update:<14} {:>11.4} {:>11.4}  {:>8.0e} {:>9.0e} {margin:>8}  {}",
+        state.name,
+        state.visited[0],
+        state.visited[1],
+        state.residual,
+        state.tolerance,
+        names(structure, &state.parents)
+    )
+}
+
+fn terms(structure: &Structure, increment: &Increment) -> Vec<String> {
+    let name = &structure.states[increment.state].name;
+    let mut lines = vec![format!("Δ{name} = remainder({})", names(structure, &increment.remainder_parents))];
+    lines.extend(increment.groups.iter().flat_map(|group| group_terms(structure, group)));
+    lines
+}
+
+fn group_terms(structure: &Structure, group: &Group) -> Vec<String> {
+    let term = |monomial: &structure::Monomial| {
+        let product: Vec<String> = monomial
+            .exponents
+            .iter()
+            .map(|&(j, e)| match e {
+                1 => structure.states[j].name.clone(),
+                e => format!("{}{}", structure.states[j].name, ["", "", "²", "³", "⁴"][e as usize]),
+            })
+            .collect();
+        format!(
+            "     + c({})·{}   {:.1e}",
+            names(structure, &monomial.parents),
+            product.join("·"),
+            monomial.weight
+        )
+    };
+    group.monomials.iter().map(term).collect()
+}
+
+fn names(structure: &Structure, states: &[usize]) -> String {
+    let names: Vec<&str> = states.iter().map(|&j| structure.states[j].name.as_str()).collect();
+    names.join(", ")
+}

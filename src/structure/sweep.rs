@@ -1,0 +1,160 @@
+//! One input varied at a time: who depends on whom, and how.
+
+use super::noise::Noise;
+use super::probes::Probes;
+use super::questions::{Answers, Questions};
+use super::{MAX_DEGREE, StateIndex};
+use crate::error::Result;
+
+/// Equidistant values over the range of an input, through which polynomials are laid.
+const NODES: usize = 9;
+/// Further values that were visited: a dependence may live in a small part of the range.
+const VISITED: usize = 3;
+/// Values asked of an input at every probe. The last one is zero, where coefficients of polynomials are read.
+const VALUES: usize = NODES + VISITED + 1;
+/// The nodes through which a polynomial of degree 0, 1, … is laid; the others must lie on it.
+const SUPPORT: [&[usize]; MAX_DEGREE as usize + 1] =
+    [&[4], &[0, 8], &[0, 4, 8], &[0, 2, 6, 8], &[0, 1, 4, 7, 8]];
+/// A degree counts if a departure from it as small as this part of the input's effect could have been seen.
+const RESOLUTION: f64 = 1e-3;
+
+/// What varying one input did to one state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Response {
+    /// Largest change of the increment.
+    pub change: f64,
+    /// The same in tolerances: above 1 it is real.
+    pub change_ratio: f64,
+    /// Largest change of the next value; differs from `change` for the state's own value.
+    pub next_change: f64,
+    /// The same in tolerances.
+    pub next_ratio: f64,
+    /// Degree of the increment as a polynomial of the input, if it is one.
+    pub degree: Option<u32>,
+    /// Largest departure from that polynomial.
+    pub departure: f64,
+    /// Whether the polynomial holds at zero too, where its coefficients are read.
+    pub holds_at_zero: bool,
+    /// The input's effect stands out of the rounding too little to call it a polynomial.
+    pub unresolved: bool,
+    /// Answers that were not finite, and all answers.
+    pub lost: [u32; 2],
+}
+
+/// Responses of all states to all inputs.
+pub struct Sweep {
+    n_states: usize,
+    responses: Vec<Response>,
+}
+
+impl Sweep {
+    /// Varies each of `inputs` at every probe of `base`.
+    pub fn run(
+        questions: &mut Questions,
+        probes: &mut Probes,
+        noise: &Noise,
+        base: &Answers,
+        inputs: &[StateIndex],
+    ) -> Result<Self> {
+        let n = questions.n_states();
+        let mut responses = vec![Response::default(); n * n];
+        for &j in inputs {
+            let mut states = Vec::with_capacity(base.states.len() * VALUES);
+            for cell in 0..base.len() {
+                for k in 0..VALUES {
+                    let start = states.len();
+                    states.extend_from_slice(base.state(cell));
+                    states[start + j] = match k {
+                        _ if k < NODES => probes.ranges[j].node(k, NODES),
+                        _ if k < VALUES - 1 => probes.visited_value(j),
+                        _ => 0.0,
+                    };
+                }
+            }
+            let answers = questions.ask(states)?;
+            for i in 0..n {
+                responses[i * n + j] = respond(&answers, base, noise, i, j);
+            }
+        }
+        Ok(Self { n_states: n, responses })
+    }
+
+    /// How the increment of state `i` responds to input `j`.
+    pub fn response(&self, i: StateIndex, j: StateIndex) -> &Response {
+        &self.responses[i * self.n_states + j]
+    }
+
+    /// Whether the increment of `i` depends on `j`.
+    pub fn depends(&self, i: StateIndex, j: StateIndex) -> bool {
+        self.response(i, j).change_ratio > 1.0
+    }
+}
+
+fn respond(answers: &Answers, base: &Answers, noise: &Noise, i: StateIndex, j: StateIndex) -> Response {
+    let mut response = Response { holds_at_zero: true, ..Response::default() };
+    // Whether each degree holds everywhere, with its largest departure.
+    let mut fits = [(true, 0.0_f64); MAX_DEGREE as usize + 1];
+    let (mut zero, mut tolerance_of_largest) = (fits, 0.0);
+    for cell in 0..base.len() {
+        let first = cell * VALUES;
+        let increments: Vec<f64> = (first..first + VALUES).map(|c| answers.increment(c, i)).collect();
+        let inside = &increments[..VALUES - 1];
+        let magnitude = (first..first + VALUES - 1).map(|c| answers.magnitude(c, i));
+        let magnitude = magnitude.filter(|m| m.is_finite()).fold(base.magnitude(cell, i), f64::max);
+        let tolerance = noise.tolerance(i, magnitude);
+        response.lost[0] += inside.iter().filter(|g| !g.is_finite()).count() as u32;
+        response.lost[1] += inside.len() as u32;
+        let change = largest(inside.iter().map(|g| (g - base.increment(cell, i)).abs()));
+        let next = (first..first + VALUES - 1).map(|c| (answers.next(c, i) - base.next(cell, i)).abs());
+        let next = largest(next);
+        if change > response.change {
+            (response.change, tolerance_of_largest) = (change, tolerance);
+        }
+        response.change_ratio = response.change_ratio.max(change / tolerance);
+        response.next_change = response.next_change.max(next);
+        response.next_ratio = response.next_ratio.max(next / tolerance);
+        if inside.iter().any(|g| !g.is_finite()) {
+            continue;
+        }
+        let at: Vec<f64> = (first..first + VALUES).map(|c| answers.state(c)[j]).collect();
+        for (degree, support) in SUPPORT.iter().enumerate() {
+            let at_node = |k: usize| lagrange(support, &at, &increments, at[k]);
+            let departure = largest((0..VALUES - 1).map(|k| {
+                let (value, weight) = at_node(k);
+                (increments[k] - value).abs() / (1.0 + weight)
+            }));
+            fits[degree].0 &= departure <= tolerance;
+            fits[degree].1 = fits[degree].1.max(departure);
+            let (value, weight) = at_node(VALUES - 1);
+            let tolerance = noise.tolerance(i, magnitude.max(answers.magnitude(first + VALUES - 1, i)));
+            // NaN does not hold.
+            zero[degree].0 &= (increments[VALUES - 1] - value).abs() <= tolerance * (1.0 + weight);
+        }
+    }
+    if response.lost[0] < response.lost[1] {
+        let degree = fits.iter().position(|(fits, _)| *fits);
+        response.degree = degree.map(|d| d as u32);
+        response.departure = degree.map_or(f64::INFINITY, |d| fits[d].1);
+        response.holds_at_zero = degree.is_some_and(|d| zero[d].0);
+        response.unresolved =
+            degree.is_some_and(|d| d > 0) && tolerance_of_largest > RESOLUTION * response.change;
+    }
+    response
+}
+
+/// The polynomial through the `support`, at `x`; and the sum of the weights' sizes, which amplifies rounding.
+fn lagrange(support: &[usize], at: &[f64], values: &[f64], x: f64) -> (f64, f64) {
+    let (mut sum, mut size) = (0.0, 0.0);
+    for &a in support {
+        let others = support.iter().filter(|&&b| b != a);
+        let weight: f64 = others.map(|&b| (x - at[b]) / (at[a] - at[b])).product();
+        sum += weight * values[a];
+        size += weight.abs();
+    }
+    (sum, size)
+}
+
+/// The largest finite one.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.filter(|x| x.is_finite()).fold(0.0, f64::max)
+}
