@@ -66,6 +66,11 @@ module emucell_c
     integer(c_int32_t), parameter :: EMUCELL_STEP_MAP = 2
     integer(c_int32_t), parameter :: EMUCELL_DERIVATIVE = 3
 
+    ! Whether a surrogate was proved against the cell model that it was made from.
+    integer(c_int32_t), parameter :: EMUCELL_VERIFIED_UNKNOWN = 0
+    integer(c_int32_t), parameter :: EMUCELL_NOT_VERIFIED = 1
+    integer(c_int32_t), parameter :: EMUCELL_VERIFIED = 2
+
     ! Derivatives.
     integer(c_int32_t), parameter :: EMUCELL_JACOBIAN = 1
     integer(c_int32_t), parameter :: EMUCELL_JACOBIAN_VECTOR = 2
@@ -284,6 +289,12 @@ module emucell_c
 
         type(c_ptr) function emucell_surrogate_cell_model(surrogate) bind(c)
             import :: c_ptr
+            type(c_ptr), value :: surrogate
+        end function
+
+        ! EMUCELL_VERIFIED_UNKNOWN, EMUCELL_NOT_VERIFIED or EMUCELL_VERIFIED.
+        integer(c_int32_t) function emucell_surrogate_verified(surrogate) bind(c)
+            import :: c_int32_t, c_ptr
             type(c_ptr), value :: surrogate
         end function
 

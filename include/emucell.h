@@ -125,6 +125,16 @@
 // Kind of a surrogate made by emucell_surrogate_derivative().
 #define EMUCELL_DERIVATIVE 3
 
+// Nothing was claimed of the surrogate: it was trained, not distilled from a cell model library.
+#define EMUCELL_VERIFIED_UNKNOWN 0
+
+// The surrogate was distilled from a cell model library and missed its targets against it, or was
+// never verified: do not rely on it.
+#define EMUCELL_NOT_VERIFIED 1
+
+// The surrogate met the targets that its provenance names.
+#define EMUCELL_VERIFIED 2
+
 // Role of a variable: time since the initial state.
 #define EMUCELL_TIME 1
 
@@ -647,6 +657,14 @@ const char *emucell_surrogate_provenance(const struct emucell_surrogate *surroga
 // # Safety
 // surrogate is NULL or a live handle.
 const char *emucell_surrogate_cell_model(const struct emucell_surrogate *surrogate);
+
+// Whether the surrogate was proved against the cell model that it was made from:
+// EMUCELL_VERIFIED_UNKNOWN, EMUCELL_NOT_VERIFIED or EMUCELL_VERIFIED; EMUCELL_VERIFIED_UNKNOWN for
+// NULL. The targets and errors are in the member "verification" of emucell_surrogate_provenance().
+//
+// # Safety
+// surrogate is NULL or a live handle.
+uint32_t emucell_surrogate_verified(const struct emucell_surrogate *surrogate);
 
 // Version of the library, for example "0.1.0". The text lives for ever.
 const char *emucell_version(void);

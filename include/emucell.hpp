@@ -42,6 +42,13 @@ enum class Kind : std::uint32_t {
     derivative = EMUCELL_DERIVATIVE
 };
 
+// Whether a surrogate was proved against its cell model; see emucell_surrogate_verified.
+enum class Verified : std::uint32_t {
+    unknown = EMUCELL_VERIFIED_UNKNOWN,
+    no = EMUCELL_NOT_VERIFIED,
+    yes = EMUCELL_VERIFIED
+};
+
 // What Surrogate::derivative computes; see emucell_surrogate_derivative.
 enum class Derivative : std::uint32_t {
     jacobian = EMUCELL_JACOBIAN,
@@ -115,6 +122,9 @@ public:
 
     // Name of the cell model that it stands for; empty if the file tells none.
     std::string cell_model() const { return text(emucell_surrogate_cell_model(raw())); }
+
+    // Whether it was proved against the cell model that it was made from.
+    Verified verified() const { return static_cast<Verified>(emucell_surrogate_verified(raw())); }
 
     // The surrogate that computes this one's outputs and a derivative of them with respect to its
     // inputs; to evaluate with a session of its own.

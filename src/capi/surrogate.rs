@@ -10,7 +10,7 @@ use super::variable::{VariableTexts, emucell_variable};
 use super::{check_pointer, required, required_mut};
 use crate::error::{Error, Result};
 use crate::format::onnx;
-use crate::surrogate::{Kind, Surrogate};
+use crate::surrogate::{Kind, Surrogate, Verified};
 
 /// Kind of a surrogate: (t, x0, parameters) → x(t).
 pub const EMUCELL_SOLUTION_MAP: u32 = 1;
@@ -18,6 +18,14 @@ pub const EMUCELL_SOLUTION_MAP: u32 = 1;
 pub const EMUCELL_STEP_MAP: u32 = 2;
 /// Kind of a surrogate made by emucell_surrogate_derivative().
 pub const EMUCELL_DERIVATIVE: u32 = 3;
+
+/// Nothing was claimed of the surrogate: it was trained, not distilled from a cell model library.
+pub const EMUCELL_VERIFIED_UNKNOWN: u32 = 0;
+/// The surrogate was distilled from a cell model library and missed its targets against it, or was
+/// never verified: do not rely on it.
+pub const EMUCELL_NOT_VERIFIED: u32 = 1;
+/// The surrogate met the targets that its provenance names.
+pub const EMUCELL_VERIFIED: u32 = 2;
 
 /// A trained network with everything needed to use it. Immutable: any number of threads may use
 /// one at once. Sessions keep what they need of it, so that it may be destroyed before them.
@@ -93,7 +101,11 @@ pub(super) fn make_into(
     guarded(|| {
         let out = out?;
         *out = std::ptr::null_mut();
-        *out = Box::into_raw(Box::new(emucell_surrogate::new(make()?)));
+        let surrogate = make()?;
+        if let Some(warning) = surrogate.warning() {
+            log::warn!("this surrogate is {warning}");
+        }
+        *out = Box::into_raw(Box::new(emucell_surrogate::new(surrogate)));
         Ok(())
     })
 }
@@ -264,4 +276,20 @@ pub unsafe extern "C" fn emucell_surrogate_cell_model(surrogate: *const emucell_
     // SAFETY: as this function's contract says.
     let name = unsafe { surrogate.as_ref() }.and_then(|handle| handle.cell_model.as_ref());
     name.map_or(std::ptr::null(), |name| name.as_ptr())
+}
+
+/// Whether the surrogate was proved against the cell model that it was made from:
+/// EMUCELL_VERIFIED_UNKNOWN, EMUCELL_NOT_VERIFIED or EMUCELL_VERIFIED; EMUCELL_VERIFIED_UNKNOWN for
+/// NULL. The targets and errors are in the member "verification" of emucell_surrogate_provenance().
+///
+/// # Safety
+/// surrogate is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_surrogate_verified(surrogate: *const emucell_surrogate) -> u32 {
+    // SAFETY: as this function's contract says.
+    match unsafe { surrogate.as_ref() }.map(|handle| handle.surrogate.verified()) {
+        None | Some(Verified::Unknown) => EMUCELL_VERIFIED_UNKNOWN,
+        Some(Verified::No) => EMUCELL_NOT_VERIFIED,
+        Some(Verified::Yes) => EMUCELL_VERIFIED,
+    }
 }

@@ -12,7 +12,7 @@ mod libtorch;
 
 use super::session::{PrecisionArgument, RuntimeArguments};
 use crate::error::{Error, Result};
-use crate::format::{atomic, onnx};
+use crate::format::atomic;
 use crate::kernels::Kernels;
 use crate::report::bench::{self, Contender, Layout, Setting};
 use crate::session::{BackendChoice, Device, SessionOptions};
@@ -76,7 +76,7 @@ impl Bench {
                 .remedy("end its name in .svg or .png")),
         });
         let picture = picture.transpose()?;
-        let surrogate = Arc::new(onnx::load(&self.file)?);
+        let surrogate = Arc::new(super::load_surrogate(&self.file)?);
         let contenders: Vec<Contender> =
             self.backends.iter().flat_map(|&name| self.contenders(name, &surrogate)).collect();
         let settings = self.threads.iter();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::session::RuntimeArguments;
 use crate::error::{Error, Result};
-use crate::format::onnx;
 use crate::session::{BackendChoice, Device, Session, SessionOptions};
 
 /// Build TensorRT's engine for a surrogate, into a folder that sessions take as their engine cache.
@@ -28,7 +27,7 @@ impl BuildEngine {
         if self.runtime.engine_cache.is_some() {
             return Err(Error::invalid("--engine-cache").remedy("name the folder with --output"));
         }
-        let surrogate = Arc::new(onnx::load(&self.file)?);
+        let surrogate = Arc::new(super::load_surrogate(&self.file)?);
         let asked = self.runtime.options(BackendChoice::TensorRt);
         let options = SessionOptions {
             device: match asked.device {

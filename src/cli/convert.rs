@@ -176,7 +176,7 @@ impl Convert {
     }
 
     fn to_state_dict(&self) -> Result<()> {
-        let surrogate = onnx::load(&self.file)?;
+        let surrogate = super::load_surrogate(&self.file)?;
         let pth::StateDict { tensors, hidden } =
             surrogate.program().and_then(pth::StateDict::of).map_err(|e| e.in_file(&self.file))?;
         pth::save(&self.output, &tensors)?;

@@ -8,7 +8,6 @@ use ndarray::Array2;
 use super::arrays::{OutputType, read_cells, write_cells};
 use super::session::{SessionArguments, describe_outside};
 use crate::error::Result;
-use crate::format::onnx;
 use crate::session::Counters;
 use crate::view::{View, ViewMut};
 
@@ -35,7 +34,7 @@ pub struct Eval {
 
 impl Eval {
     pub fn run(&self) -> Result<()> {
-        let surrogate = Arc::new(onnx::load(&self.file)?);
+        let surrogate = Arc::new(super::load_surrogate(&self.file)?);
         let (n_inputs, n_outputs) = (surrogate.inputs().len(), surrogate.outputs().len());
         let x = read_cells(&self.input, &surrogate.inputs().iter().collect::<Vec<_>>())?;
         let n_cells = x.nrows();

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::error::Result;
 use crate::format::onnx;
 use crate::program::{Operation, Program};
-use crate::surrogate::{Kind, Network, Port, Surrogate, Variable};
+use crate::surrogate::{Kind, Network, Port, Surrogate, Variable, Verified};
 
 /// Show what a surrogate file holds: kind, variables, network, provenance.
 ///
@@ -46,6 +46,11 @@ fn as_json(surrogate: &Surrogate) -> serde_json::Value {
         "outputs": surrogate.outputs(),
         "initial_state": surrogate.initial_state(),
         "cell_model": surrogate.cell_model(),
+        "verified": match surrogate.verified() {
+            Verified::Unknown => None,
+            Verified::No => Some(false),
+            Verified::Yes => Some(true),
+        },
         "operations": program.map(|p| p.operations().len()),
         "multiply_adds": program.map(Program::multiply_adds),
         "why_no_program": match surrogate.network() {
@@ -65,6 +70,11 @@ fn print(surrogate: &Surrogate) {
     if let Some(model) = surrogate.cell_model() {
         let parameters: Vec<String> = model.parameters.iter().map(|(k, v)| format!("{k} = {v}")).collect();
         println!("cell model: {} ({})", model.name, parameters.join(", "));
+    }
+    match (surrogate.warning(), surrogate.verification()) {
+        (Some(warning), _) => println!("{}{}", warning[..1].to_uppercase(), &warning[1..]),
+        (None, Some(verification)) => println!("verified: {}", verification.targets),
+        (None, None) => {}
     }
     print_variables("inputs", surrogate.inputs());
     print_variables("outputs", surrogate.outputs());

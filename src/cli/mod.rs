@@ -18,11 +18,14 @@ mod train;
 #[path = "train_missing.rs"]
 mod train;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{ErrorKind, Result};
+use crate::format::onnx;
+use crate::surrogate::Surrogate;
 
 /// Neural surrogates of cardiac cell models: train, inspect, evaluate and report them.
 #[derive(Debug, Parser)]
@@ -60,6 +63,15 @@ pub fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The surrogate in the file at `path`; says on standard error if nobody should rely on it.
+fn load_surrogate(path: &Path) -> Result<Surrogate> {
+    let surrogate = onnx::load(path)?;
+    if let Some(warning) = surrogate.warning() {
+        eprintln!("warning: {} is {warning}", path.display());
+    }
+    Ok(surrogate)
 }
 
 fn run(command: Command) -> Result<()> {

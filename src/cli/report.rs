@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::Args;
 
 use crate::error::{Error, Result};
-use crate::format::onnx;
 use crate::report::{self, Losses, Options, Tissue};
 
 /// Write report.html, report.json and pictures (SVG, PNG) on a surrogate
@@ -43,7 +42,7 @@ impl Report {
     /// # Errors
     /// Unreadable or malformed files, a folder that cannot be written, a failing evaluation.
     pub fn run(&self) -> Result<()> {
-        let surrogate = Arc::new(onnx::load(&self.file)?);
+        let surrogate = Arc::new(super::load_surrogate(&self.file)?);
         let losses = self.losses.as_deref().map(Losses::read).transpose()?;
         let tissue = match (&self.tissue, &self.tissue_json) {
             (Some(snapshots), Some(numbers)) => Some(Tissue::read(snapshots, numbers)?),

@@ -8,7 +8,6 @@ use ndarray::{Array2, Array3, s};
 use super::arrays::{OutputType, read_cells, write_cells};
 use super::session::{SessionArguments, describe_outside};
 use crate::error::{Error, Result};
-use crate::format::onnx;
 use crate::session::Cells;
 use crate::surrogate::{Kind, Role, Surrogate, Variable};
 use crate::view::{View, ViewMut};
@@ -52,7 +51,7 @@ pub struct Rollout {
 
 impl Rollout {
     pub fn run(&self) -> Result<()> {
-        let surrogate = Arc::new(onnx::load(&self.file)?);
+        let surrogate = Arc::new(super::load_surrogate(&self.file)?);
         let dt = self.step_length(&surrogate)?;
         let mut state = read_cells(&self.state, &with_role(&surrogate, Role::State))?;
         let n_cells = state.nrows();

@@ -1,5 +1,9 @@
 //! Action potentials in a sampled transmembrane potential.
 
+use super::pacing::{Pulse, Sampling, Schedule, pace, steps_in};
+use crate::error::{Error, Result};
+use crate::step_function::StepFunction;
+
 /// What counts as an action potential of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Criteria {
@@ -73,7 +77,26 @@ pub struct Beat {
     pub further: u32,
 }
 
+/// Longest action potential that is waited for, ms.
+const LONGEST: f64 = 2000.0;
+
 impl Criteria {
+    /// What counts as an action potential of `model`, from one under `pulse` from its initial state.
+    ///
+    /// # Errors
+    /// No action potential that comes back to rest, and whatever the model answers.
+    pub fn of(model: &mut dyn StepFunction, dt: f64, pulse: Pulse) -> Result<Self> {
+        let schedule = Schedule::new(pulse, vec![0], steps_in(LONGEST, dt)?, dt)?;
+        let trace = pace(model, dt, &[schedule], Sampling::fine(dt))?.remove(0);
+        Self::from_normal(&trace.voltage, trace.interval).ok_or_else(|| {
+            let Pulse { strength, duration } = pulse;
+            Error::numeric(format!(
+                "after a stimulus of {strength} for {duration} ms the cell does not come back to rest"
+            ))
+            .remedy("name a stimulus that excites the model, with the sign that the model takes")
+        })
+    }
+
     /// Criteria from an action potential that is beyond doubt: a rested cell's, stimulated at time 0. The level is half way up, the
     /// shortest duration a tenth of its own. `None` if the potential does not come back by 90 %.
     pub fn from_normal(voltage: &[f64], interval: f64) -> Option<Self> {

@@ -1,7 +1,7 @@
 //! A fibre of cells: the one-dimensional monodomain equation, split as tissue simulators split it.
 
 use super::action_potential::{Beat, Criteria, beats};
-use super::pacing::{Pulse, Schedule, steps_in};
+use super::pacing::{Pulse, Sampling, Schedule, steps_in};
 use crate::error::{Error, Result};
 use crate::step_function::StepFunction;
 
@@ -120,7 +120,7 @@ pub fn cable(model: &mut dyn StepFunction, dt: f64, options: &CableOptions) -> R
     let substeps = (ratio / 0.25).ceil().max(1.0) as u32;
     let ratio = ratio / f64::from(substeps);
     let schedule = Schedule::new(pulse, vec![0], steps_in(time, dt)?, dt)?;
-    let every = (0.1 / dt).round().max(1.0) as u64;
+    let every = u64::from(Sampling::fine(dt).every);
     let n_states = model.n_states();
     let mut states = model.initial_state().repeat(n_cells);
     let mut voltage: Vec<f64> = states.iter().step_by(n_states).copied().collect();

@@ -7,7 +7,6 @@
 mod action_potential;
 mod alternans;
 mod cable;
-mod excitability;
 mod pacing;
 mod restitution;
 
@@ -17,6 +16,5 @@ mod tests;
 pub use action_potential::{Beat, Criteria, Depolarisation, Repolarisation, Response, beats};
 pub use alternans::{Cycle, alternans_onset};
 pub use cable::{Cable, CableOptions, cable, excite};
-pub use excitability::{Excitability, criteria, excitability};
 pub use pacing::{Pulse, Sampling, Schedule, Trace, pace, pace_from, steps_in};
 pub use restitution::{RestitutionPoint, S1S2, s1s2};

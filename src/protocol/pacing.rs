@@ -89,6 +89,13 @@ pub struct Sampling {
     pub states: bool,
 }
 
+impl Sampling {
+    /// The potential every 0.1 ms, or at every step if that is longer.
+    pub fn fine(dt: f64) -> Self {
+        Self { every: (0.1 / dt).round().max(1.0) as u32, states: false }
+    }
+}
+
 /// What was kept of a paced cell. Sample 0 is the state in which it starts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace {

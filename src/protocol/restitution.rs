@@ -41,7 +41,7 @@ pub fn s1s2(
     protocol: &S1S2,
     criteria: &Criteria,
 ) -> Result<Vec<RestitutionPoint>> {
-    let sampling = Sampling { every: (0.1 / dt).round().max(1.0) as u32, states: false };
+    let sampling = Sampling::fine(dt);
     let train =
         Schedule::regular(protocol.pulse, protocol.cycle_length, protocol.beats.saturating_sub(1), dt)?;
     let trained = pace(model, dt, &[train], sampling)?;

@@ -40,6 +40,11 @@ impl MitchellSchaeffer {
     fn in_millivolts() -> Self {
         Self { initial: [-80.0, 1.0], millivolts: true }
     }
+
+    /// Twice the threshold.
+    fn pulse(&self) -> Pulse {
+        Pulse { strength: if self.millivolts { -5.6 } else { 0.056 }, duration: 2.0 }
+    }
 }
 
 impl StepFunction for MitchellSchaeffer {
@@ -121,55 +126,31 @@ fn a_front_travels_at_the_known_speed() {
 #[test]
 fn every_cell_of_a_fibre_is_excited_in_turn() {
     for mut model in [MitchellSchaeffer::dimensionless(), MitchellSchaeffer::in_millivolts()] {
-        let found = excitability(&mut model, 0.05, 2.0).unwrap();
-        let options = excite(&mut model, 0.05, &CableOptions::new(found.pulse), &found.criteria).unwrap();
-        assert!(options.pulse.strength / found.pulse.strength >= 2.0);
+        let pulse = model.pulse();
+        let criteria = Criteria::of(&mut model, 0.05, pulse).unwrap();
+        let options = excite(&mut model, 0.05, &CableOptions::new(pulse), &criteria).unwrap();
+        // What excites a cell on its own is too weak here.
+        assert!(options.pulse.strength / pulse.strength >= 2.0);
         let cable = cable(&mut model, 0.05, &options).unwrap();
-        let responses = cable.responses(&found.criteria);
+        let responses = cable.responses(&criteria);
         assert!(responses.iter().all(|beat| beat.response.apd90().is_some_and(|apd| apd > 250.0)));
         let activation: Vec<f64> =
             responses.iter().map(|beat| beat.response.depolarisation().unwrap().activation).collect();
         assert!(activation[5..].windows(2).all(|pair| pair[0] < pair[1]));
-        let velocity = cable.velocity(&found.criteria).unwrap();
+        let velocity = cable.velocity(&criteria).unwrap();
         assert!((velocity - 5.0 / (activation[75] - activation[25])).abs() < 0.01 * velocity);
         assert!((0.2..1.0).contains(&velocity), "{velocity}");
     }
 }
 
 #[test]
-fn threshold_and_sign_of_the_stimulus_are_found() {
-    let excited = |model: &mut MitchellSchaeffer, strength: f64, criteria: &Criteria| {
-        let schedule = Schedule::regular(Pulse { strength, duration: 1.0 }, 600.0, 1, 0.05).unwrap();
-        let trace = pace(model, 0.05, &[schedule], Sampling { every: 2, states: false }).unwrap().remove(0);
-        beats(&trace.voltage, trace.interval, &[0.0], criteria)[0].response.apd90().is_some()
-    };
-    for (mut model, sign) in
-        [(MitchellSchaeffer::dimensionless(), 1.0), (MitchellSchaeffer::in_millivolts(), -1.0)]
-    {
-        let found = excitability(&mut model, 0.05, 1.0).unwrap();
-        let threshold = found.threshold.strength;
-        assert_eq!(threshold.signum(), sign);
-        assert_eq!(found.pulse.strength, 2.0 * threshold);
-        assert!(excited(&mut model, threshold, &found.criteria));
-        assert!(!excited(&mut model, 0.9 * threshold, &found.criteria));
-    }
-    let fault = excitability(&mut Integrator::default(), 0.05, 1.0).unwrap_err().to_string();
-    assert!(fault.contains("no stimulus"), "{fault}");
-}
-
-#[test]
 fn restitution_equals_pacing_each_interval_on_its_own() {
     let mut model = MitchellSchaeffer::in_millivolts();
-    let found = excitability(&mut model, 0.05, 2.0).unwrap();
+    let pulse = model.pulse();
+    let criteria = Criteria::of(&mut model, 0.05, pulse).unwrap();
     let intervals = vec![300.0, 340.0, 420.0, 600.0, 900.0];
-    let protocol = S1S2 {
-        pulse: found.pulse,
-        cycle_length: 500.0,
-        beats: 4,
-        intervals: intervals.clone(),
-        window: 600.0,
-    };
-    let points = s1s2(&mut model, 0.05, &protocol, &found.criteria).unwrap();
+    let protocol = S1S2 { pulse, cycle_length: 500.0, beats: 4, intervals: intervals.clone(), window: 600.0 };
+    let points = s1s2(&mut model, 0.05, &protocol, &criteria).unwrap();
     for (point, interval) in points.iter().zip(intervals) {
         // Every step on its own, times by division: nothing of the code under test but the analysis.
         let (dt, s2) = (0.05, 1500.0 + interval);
@@ -180,10 +161,10 @@ fn restitution_equals_pacing_each_interval_on_its_own() {
                 let begin = (start / dt).round() as usize;
                 (begin..begin + 40).contains(&step)
             });
-            model.step(&mut cell, &[if on { found.pulse.strength } else { 0.0 }], dt, 1).unwrap();
+            model.step(&mut cell, &[if on { pulse.strength } else { 0.0 }], dt, 1).unwrap();
             voltage.push(cell[0]);
         }
-        let expected = beats(&voltage, dt, &[1500.0, s2], &found.criteria);
+        let expected = beats(&voltage, dt, &[1500.0, s2], &criteria);
         assert_eq!(point.interval, interval);
         match (point.response.apd90(), expected[1].response.apd90()) {
             (Some(own), Some(expected)) => assert!((own - expected).abs() < 0.01, "{own}, {expected}"),

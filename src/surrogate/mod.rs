@@ -4,6 +4,7 @@
 mod derivative;
 mod network;
 mod variable;
+mod verification;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use network::{Graph, Network, Port};
 pub use variable::{Role, Variable};
+pub use verification::{Verification, Verified};
 
 pub use crate::program::Derivative;
 

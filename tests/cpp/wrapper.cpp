@@ -42,6 +42,7 @@ static void description(const std::string& path) {
     CHECK(inputs[2].range && (*inputs[2].range)[1] == 0.12);
     CHECK(surrogate.initial_state() == std::vector<double>({0.0, 0.0}));
     CHECK(surrogate.provenance().find("forward Euler") != std::string::npos);
+    CHECK(surrogate.verified() == emucell::Verified::unknown);
 
     std::ifstream file(path, std::ios::binary);
     std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};

@@ -127,6 +127,7 @@ contains
         call check(index(emucell_text(emucell_surrogate_provenance(surrogate)), "forward Euler") > 0, "provenance")
         call check(emucell_text(emucell_surrogate_cell_model(surrogate)) == "fhn_cubic", "cell model")
         call check(emucell_text(c_null_ptr) == "", "no text")
+        call check(emucell_surrogate_verified(surrogate) == EMUCELL_VERIFIED_UNKNOWN, "nothing claimed")
 
         inquire (file=step_map, size=size)
         allocate (bytes(size))

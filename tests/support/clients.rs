@@ -24,6 +24,11 @@ pub const CLIENTS: &[ClientProgram] = &[
     ClientProgram { source: "tests/c/conformance.c", surrogates: THREE, ..C },
     ClientProgram { source: "tests/c/layouts.c", surrogates: &["fhn_euler_coarse"], ..C },
     ClientProgram { source: "tests/c/guards.c", surrogates: THREE, ..C },
+    ClientProgram {
+        source: "tests/c/verified.c",
+        surrogates: &["fhn_euler_coarse", "fhn_euler_verified", "fhn_euler_not_verified"],
+        ..C
+    },
     ClientProgram { source: "tests/c/bad_input.c", surrogates: THREE, ..C },
     ClientProgram { source: "tests/c/bad_memory.c", surrogates: THREE, ..C },
     ClientProgram {

@@ -56,6 +56,8 @@ pub fn write_surrogates(folder: &Path) {
         ("fhn_euler_fine", surrogates::fhn_euler(10, 0.01)),
         ("fhn_euler_threshold", surrogates::fhn_euler_with_threshold(0.1)),
         ("formula_network", surrogates::formula_network()),
+        ("fhn_euler_verified", surrogates::with_verification(&[])),
+        ("fhn_euler_not_verified", surrogates::with_verification(&["apd90 3.2 % instead of 1 %"])),
     ];
     for (name, surrogate) in files {
         emucell::format::onnx::save(&folder.join(name).with_extension("onnx"), &surrogate).unwrap();

@@ -3,7 +3,7 @@
 
 use emucell::Activation;
 use emucell::program::{BinaryOperator, BlockId, Program, ProgramBuilder};
-use emucell::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
+use emucell::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable, Verification};
 
 /// Threshold of the cubic FitzHugh–Nagumo model.
 pub const FHN_THRESHOLD: f32 = 0.4;
@@ -14,6 +14,16 @@ pub fn fhn_euler(substeps: usize, dt: f64) -> Surrogate {
     let inputs = fhn_inputs();
     let program = fhn_program(inputs.len(), substeps, dt, None);
     step_map(substeps, dt, inputs, program)
+}
+
+/// [`fhn_euler`] as a file that was verified keeps it, with the targets that it `missed`.
+pub fn with_verification(missed: &[&str]) -> Surrogate {
+    fhn_euler(1, 0.1).with_verification(&Verification {
+        verified: missed.is_empty(),
+        targets: "apd90 1%".into(),
+        missed: missed.iter().map(|&text| text.into()).collect(),
+        errors: serde_json::Map::new(),
+    })
 }
 
 /// As [`fhn_euler`] with one substep and the threshold as a fourth input, a parameter.
