@@ -47,6 +47,9 @@ enum Command {
     BuildEngine(build_engine::BuildEngine),
     Convert(convert::Convert),
     Structure(structure::StructureCommand),
+    /// The process in which a model library runs; emucell starts it itself.
+    #[command(hide = true)]
+    ModelWorker,
 }
 
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
@@ -86,5 +89,6 @@ fn run(command: Command) -> Result<()> {
         Command::BuildEngine(build) => build.run(),
         Command::Convert(convert) => convert.run(),
         Command::Structure(structure) => structure.run(),
+        Command::ModelWorker => crate::model_library::worker::main(),
     }
 }

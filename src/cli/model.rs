@@ -65,7 +65,7 @@ fn positive(text: &str) -> std::result::Result<f64, String> {
 }
 
 impl Model {
-    /// Loads the library.
+    /// Loads the library and checks it; what is found that does not keep it from being used goes to standard error.
     ///
     /// # Errors
     /// A library that cannot be used, or arguments that do not fit together.
@@ -87,7 +87,11 @@ impl Model {
             time_limit: Duration::from_secs_f64(self.time_limit),
             ..Options::default()
         };
-        ModelLibrary::open_with(&self.library, &options)
+        let mut library = ModelLibrary::open_with(&self.library, &options)?;
+        for finding in library.check(self.dt)? {
+            eprintln!("warning: {finding}");
+        }
+        Ok(library)
     }
 
     /// The stimulus that was asked for, or twice the weakest that excites `model`.

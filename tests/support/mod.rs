@@ -4,6 +4,7 @@
 
 pub mod c_compiler;
 pub mod clients;
+pub mod model_libraries;
 pub mod onnxruntime;
 pub mod python;
 pub mod shared_library;

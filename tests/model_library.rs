@@ -1,0 +1,230 @@
+//! Compiled cell models of others: good ones agree with our own solver, and every fault of a bad one is an error or a finding.
+#![cfg(feature = "cli")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use emucell::ErrorKind;
+use emucell::cell_model::CellModel;
+use emucell::cell_model::euler::{Euler, PerCell};
+use emucell::model_library::{Function, ModelLibrary, Options, Real};
+use emucell::step_function::StepFunction;
+use emucell::view::{View, ViewMut};
+use support::model_libraries::library;
+
+const DT: f64 = 0.02;
+
+fn options() -> Options {
+    Options { program: Some(env!("CARGO_BIN_EXE_emucell").into()), ..Options::default() }
+}
+
+fn open(path: &Path) -> emucell::Result<ModelLibrary> {
+    ModelLibrary::open_with(path, &options())
+}
+
+fn function(name: &str, real: Real) -> Options {
+    let function = Function { name: name.into(), initial_state: vec![0.0, 0.0] };
+    Options { real, function: Some(function), ..options() }
+}
+
+/// Cells of fhn_cubic all over its states, with their stimuli.
+fn cells(n: usize) -> (Vec<f64>, Vec<f64>) {
+    let spread = |i: usize, k: usize| ((i * k) % n) as f64 / n as f64;
+    let states = (0..n).flat_map(|i| [spread(i, 7) * 1.4 - 0.3, spread(i, 11) * 0.2 - 0.02]).collect();
+    let stimulus = (0..n).map(|i| if i % 3 == 0 { 0.0 } else { spread(i, 5) * 0.12 }).collect();
+    (states, stimulus)
+}
+
+fn euler(states: &[f64], stimulus: &[f64], n_steps: u64) -> Vec<f64> {
+    let mut states = states.to_vec();
+    let solver = Euler::new(&CellModel::fhn_cubic(), DT).unwrap();
+    let stimulus = View::array_of_structures(stimulus, 1).unwrap();
+    let per_cell = PerCell { stimulus: Some(stimulus), ..PerCell::default() };
+    solver.advance(&mut ViewMut::array_of_structures(&mut states, 2).unwrap(), per_cell, n_steps).unwrap();
+    states
+}
+
+fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+struct Faulty {
+    folder: tempfile::TempDir,
+}
+
+impl Faulty {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn library(&self, fault: &str) -> PathBuf {
+        library("faulty", &[fault], self.folder.path())
+    }
+
+    /// What opening and checking the library with `fault` ends in.
+    fn error(&self, fault: &str) -> emucell::Error {
+        let opened = ModelLibrary::open_with(
+            &self.library(fault),
+            &Options { time_limit: Duration::from_millis(600), ..options() },
+        );
+        let error = opened.and_then(|mut library| library.check(DT)).map(|_| ()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("libfaulty"), "no place in: {text}");
+        assert!(text.len() > error.fault().len() + 2, "no remedy in: {text}");
+        error
+    }
+}
+
+#[track_caller]
+fn assert_says(error: &emucell::Error, parts: &[&str]) {
+    let text = error.to_string();
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in: {text}");
+    }
+}
+
+#[test]
+fn a_library_steps_as_our_own_solver_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (start, stimulus) = cells(2500);
+    let reference = euler(&start, &stimulus, 50);
+    for (real, name, tolerance) in [("double", Real::Double, 1e-13), ("float", Real::Float, 2e-5)] {
+        let path = library("fhn_cubic", &[&format!("REAL={real}")], folder.path());
+        for isolated in [true, false] {
+            let mut library = ModelLibrary::open_with(&path, &Options { isolated, ..options() }).unwrap();
+            assert_eq!(library.real(), name);
+            assert_eq!(library.initial_state(), [0.0, 0.0]);
+            let mut states = start.clone();
+            library.step(&mut states, &stimulus, DT, 20).unwrap();
+            library.step(&mut states, &stimulus, DT, 30).unwrap();
+            let difference = largest_difference(&states, &reference);
+            assert!(difference < tolerance, "{real}, isolated {isolated}: {difference:e}");
+            assert_eq!(library.check(DT).unwrap(), [], "{real}, isolated {isolated}");
+        }
+    }
+    for (name, real, tolerance) in [("fhn_step", Real::Auto, 1e-13), ("fhn_step_float", Real::Float, 2e-5)] {
+        let path = library("functions", &[], folder.path());
+        let mut library = ModelLibrary::open_with(&path, &function(name, real)).unwrap();
+        let mut states = start.clone();
+        library.step(&mut states, &stimulus, DT, 50).unwrap();
+        assert!(largest_difference(&states, &reference) < tolerance, "{name}");
+        assert_eq!(library.check(DT).unwrap(), [], "{name}");
+    }
+}
+
+#[test]
+fn substeps_are_shorter_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let (start, stimulus) = cells(100);
+    let of = |path: &Path, options: Options, dt: f64, n_steps: u32| {
+        let mut states = start.clone();
+        let mut library = ModelLibrary::open_with(path, &options).unwrap();
+        library.step(&mut states, &stimulus, dt, n_steps).unwrap();
+        states
+    };
+    let path = library("fhn_cubic", &[], folder.path());
+    let four = of(&path, Options { substeps: 4, ..options() }, 4.0 * DT, 5);
+    assert_eq!(four, of(&path, options(), DT, 20));
+    let path = library("functions", &[], folder.path());
+    let four = of(&path, Options { substeps: 4, ..function("fhn_step", Real::Auto) }, 4.0 * DT, 5);
+    assert_eq!(four, of(&path, function("fhn_step", Real::Auto), DT, 20));
+}
+
+#[test]
+fn instances_do_not_disturb_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = library("fhn_cubic", &[], folder.path());
+    let (start, stimulus) = cells(300);
+    let mut libraries: Vec<_> = (0..3).map(|_| open(&path).unwrap()).collect();
+    let mut states = vec![start.clone(); 3];
+    for _ in 0..5 {
+        for (library, states) in libraries.iter_mut().zip(&mut states) {
+            library.step(states, &stimulus, DT, 4).unwrap();
+        }
+    }
+    let reference = euler(&start, &stimulus, 20);
+    assert!(states.iter().all(|states| largest_difference(states, &reference) < 1e-13));
+}
+
+#[test]
+fn a_file_that_is_no_model_library_is_named_with_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("notes.so");
+    std::fs::write(&text, "not a library").unwrap();
+    assert_says(&open(&text).unwrap_err(), &["cannot be loaded", "notes.so"]);
+    assert_says(&open(&folder.path().join("none.so")).unwrap_err(), &["none.so", "check the path"]);
+    let functions = library("functions", &[], folder.path());
+    assert_says(&open(&functions).unwrap_err(), &["no function \"init_cell_model_data\"", "--function"]);
+    let other = ModelLibrary::open_with(&functions, &function("other_step", Real::Auto)).unwrap_err();
+    assert_says(&other, &["no function \"other_step\"", "libfunctions.so"]);
+    let faulty = Faulty::new();
+    assert_says(&faulty.error("NO_STEP"), &["no function \"solve_model_odes_cpu\""]);
+    assert_says(&faulty.error("ZERO_STATES"), &["0 states"]);
+    assert_says(&faulty.error("NO_STATES_ALLOCATED"), &["leaves sv NULL"]);
+    assert_says(&faulty.error("NAN_AT_START"), &["state 1 starts as NaN", "--real"]);
+}
+
+#[test]
+fn a_library_that_ends_its_program_is_an_error_and_says_where_and_what_it_printed() {
+    let faulty = Faulty::new();
+    assert_says(&faulty.error("CRASHES"), &["crashed", "SIGSEGV", "in a step"]);
+    assert_says(&faulty.error("ABORTS"), &["SIGABRT", "in a step", "\"the gate is out of order\""]);
+    assert_says(&faulty.error("EXITS"), &["exit status: 0", "in a step", "\"no mask was given\""]);
+    let error = faulty.error("EXITS_AT_OPENING");
+    assert_says(&error, &["exit status: 3", "while it was loaded", "\"no licence was found\""]);
+    assert_says(&faulty.error("HANGS"), &["did not come back within 0.6 s", "in a step"]);
+    assert_eq!(faulty.error("EXITS").kind(), ErrorKind::Callback);
+}
+
+#[test]
+fn after_its_end_a_library_answers_with_the_reason() {
+    let faulty = Faulty::new();
+    let mut library = open(&faulty.library("CRASHES")).unwrap();
+    let mut state = library.initial_state().to_vec();
+    let first = library.step(&mut state, &[0.0], DT, 1).unwrap_err().to_string();
+    let second = library.step(&mut state, &[0.0], DT, 1).unwrap_err().to_string();
+    assert_eq!(first, second);
+    assert_eq!(state, library.initial_state());
+}
+
+#[test]
+fn answers_that_are_not_finite_or_depend_on_something_else_are_errors() {
+    let faulty = Faulty::new();
+    assert_says(&faulty.error("NAN_IN_STEP"), &["state 1 of 2 is NaN", "--substeps"]);
+    assert_says(&faulty.error("STATIC_STATE"), &["different answers", "state 1", "hidden state"]);
+    assert_says(&faulty.error("RANDOM"), &["different answers", "state 1", "chance"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = library("functions", &[], folder.path());
+    let mut library = ModelLibrary::open_with(&path, &function("one_step_only", Real::Auto)).unwrap();
+    assert_says(&library.check(DT).unwrap_err(), &["steps asked for one by one"]);
+}
+
+#[test]
+fn what_only_disturbs_is_found_and_said() {
+    let faulty = Faulty::new();
+    for (fault, parts) in [
+        ("PRINTS", ["the step prints \"", "V is -80"]),
+        ("LEAKS", ["allocates memory that it does not free", "bytes a cell and step"]),
+    ] {
+        let findings = open(&faulty.library(fault)).unwrap().check(DT).unwrap();
+        let [finding] = &findings[..] else { panic!("{fault}: {findings:?}") };
+        for part in parts {
+            assert!(finding.to_string().contains(part), "{fault}: {finding}");
+        }
+    }
+}
+
+#[test]
+fn a_question_that_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = library("fhn_cubic", &[], folder.path());
+    let mut library = open(&path).unwrap();
+    assert!(library.step(&mut [0.0; 3], &[0.0], DT, 1).is_err());
+    assert!(library.step(&mut [0.0; 2], &[0.0], 0.0, 1).is_err());
+    assert!(library.step(&mut [0.0; 2], &[0.0], f64::NAN, 1).is_err());
+    assert!(ModelLibrary::open_with(&path, &Options { substeps: 0, ..options() }).is_err());
+    let no_program = Options { program: Some("/bin/true".into()), ..options() };
+    assert_says(&ModelLibrary::open_with(&path, &no_program).unwrap_err(), &["/bin/true", "emucell program"]);
+}
