@@ -149,14 +149,14 @@ fn row(structure: &Structure, state: &State) -> String {
 
 fn terms(structure: &Structure, increment: &Increment) -> Vec<String> {
     let name = &structure.states[increment.state].name;
-    let mut lines = vec![format!("Δ{name} = remainder({})", names(structure, &increment.remainder_parents))];
+    let mut lines = vec![format!("Δ{name} = {}", product(structure, &increment.remainder))];
     lines.extend(increment.groups.iter().flat_map(|group| group_terms(structure, group)));
     lines
 }
 
 fn group_terms(structure: &Structure, group: &Group) -> Vec<String> {
     let term = |monomial: &structure::Monomial| {
-        let product: Vec<String> = monomial
+        let factors: Vec<String> = monomial
             .exponents
             .iter()
             .map(|&(j, e)| match e {
@@ -165,13 +165,37 @@ fn group_terms(structure: &Structure, group: &Group) -> Vec<String> {
             })
             .collect();
         format!(
-            "     + c({})·{}   {:.1e}",
-            names(structure, &monomial.parents),
-            product.join("·"),
+            "     + {}·{}   {:.1e}",
+            product(structure, &monomial.coefficient),
+            factors.join("·"),
             monomial.weight
         )
     };
     group.monomials.iter().map(term).collect()
+}
+
+/// A product of sums of functions, `(f(V) + f(x3))·f(x4, x5: 2 products)`.
+fn product(structure: &Structure, sums: &[structure::Sum]) -> String {
+    let part = |part: &structure::Part| {
+        let products = match part.products[..] {
+            [] => String::new(),
+            [0.0] => ": a product".to_owned(),
+            [.., 0.0] => format!(": {} products", part.products.len()),
+            [.., left] => format!(": {} products leave {left:.0e}", part.products.len()),
+        };
+        format!("f({}{products})", names(structure, &part.parents))
+    };
+    let sum = |sum: &structure::Sum| {
+        let parts: Vec<String> = sum.parts.iter().map(part).collect();
+        match parts.len() {
+            1 => parts.concat(),
+            _ => format!("({})", parts.join(" + ")),
+        }
+    };
+    match sums {
+        [] => "c".to_owned(),
+        sums => sums.iter().map(sum).collect::<Vec<_>>().join("·"),
+    }
 }
 
 fn names(structure: &Structure, states: &[usize]) -> String {

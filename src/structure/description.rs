@@ -97,7 +97,7 @@ pub enum Role {
 }
 
 /// The increment of a state in one step, taken apart:
-/// Δx = remainder(V, parents) + Σ over groups, Σ over monomials: coefficient(V, parents)·∏ y^exponent.
+/// Δx = remainder(parents) + Σ over groups, Σ over monomials: coefficient(parents)·∏ y^exponent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Increment {
@@ -107,6 +107,29 @@ pub struct Increment {
     pub groups: Vec<Group>,
     /// States (V among them, if so) that the part without any of the groups' members depends on.
     pub remainder_parents: Vec<StateIndex>,
+    /// The remainder as a product of sums; a constant has none.
+    pub remainder: Vec<Sum>,
+}
+
+/// A factor of a coefficient or of a remainder, which is the product of these; the sums of a product have no state in common.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sum {
+    /// What it is the sum of.
+    pub parts: Vec<Part>,
+}
+
+/// A summand. States of different parts never act together: each part can be tabulated or learned on its own. A state may be in
+/// several parts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The states that it is a function of.
+    pub parents: Vec<StateIndex>,
+    /// Of a part of two states a and b = u(a) + w(b) + Σ uᵣ(a)·wᵣ(b): the largest error that is left after 1, 2, … of these
+    /// products, relative to the largest increment. Ends with 0 if that many products are exact to rounding, so that tables of one
+    /// state each are enough; empty for parts of one state or of more than two.
+    pub products: Vec<f64>,
 }
 
 /// States in which the increment is polynomial and that multiply each other.
@@ -131,6 +154,8 @@ pub struct Monomial {
     pub weight: f64,
     /// States (V among them, if so) that the coefficient depends on.
     pub parents: Vec<StateIndex>,
+    /// The coefficient as a product of sums; a constant has none.
+    pub coefficient: Vec<Sum>,
 }
 
 /// What one unit of stimulus adds to a state in a step.

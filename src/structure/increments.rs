@@ -1,20 +1,19 @@
 //! Increments taken apart into groups of factors, their monomials and a remainder.
 
+use std::collections::BTreeMap;
+
 use super::interactions::Interactions;
 use super::noise::Noise;
 use super::polynomial::Grid;
 use super::probes::Probes;
 use super::questions::{Answers, Questions};
 use super::sweep::Sweep;
-use super::{Group, Increment, Monomial, StateIndex};
+use super::terms::Terms;
+use super::{Group, Increment, Monomial, StateIndex, graph, state_name};
 use crate::error::Result;
 
-/// Probes at which coefficients are solved for.
-const SOLVED: usize = 16;
-/// Grid points of a group, at most.
+/// Points of the grid on which coefficients are solved for, at most.
 const LARGEST_GRID: usize = 4096;
-/// Values asked of each candidate for a parent of the remainder, at every probe.
-const ALTERNATIVES: usize = 3;
 
 /// What is known when increments are taken apart.
 pub struct Known<'a> {
@@ -36,138 +35,102 @@ pub fn take_apart(
     i: StateIndex,
     undecided: &mut Vec<String>,
 ) -> Result<Increment> {
-    let drivers: Vec<StateIndex> =
-        known.inputs.iter().copied().filter(|&j| known.sweep.depends(i, j)).collect();
-    let (mut factors, mut rest): (Vec<_>, Vec<_>) =
-        drivers.iter().partition(|&&j| j != 0 && is_factor(known, i, j));
-    let mut components = Vec::new();
-    for component in known.interactions.components(i, &factors) {
-        let members: Vec<(StateIndex, u32)> = component
-            .iter()
-            .map(|&j| (j, known.sweep.response(i, j).degree.expect("a factor has a degree")))
-            .collect();
-        if Grid::n_points(&members) > LARGEST_GRID {
+    let interact = |j, k| known.interactions.interact(i, j, k);
+    let drivers = known.inputs.iter().copied().filter(|&j| known.sweep.depends(i, j));
+    let (mut factors, mut rest): (Vec<_>, Vec<_>) = drivers.partition(|&j| is_factor(known, i, j, undecided));
+    let degree = |j: StateIndex| known.sweep.response(i, j).degree.expect("a factor has a degree");
+    for clique in graph::cliques(&factors, &interact) {
+        let points = clique.iter().fold(1, |n: usize, &j| n.saturating_mul(degree(j) as usize + 1));
+        if points > LARGEST_GRID {
             undecided.push(format!(
-                "Δ{}: {} factors multiply each other, too many to solve for their coefficients",
-                name(i),
-                members.len()
+                "{} factors of Δ{} multiply each other: too many to find out in which products",
+                clique.len(),
+                state_name(i)
             ));
-            factors.retain(|j| !component.contains(j));
-            rest.extend(&component);
-            continue;
+            factors.retain(|j| !clique.contains(j));
+            rest.extend(clique);
         }
-        components.push(members);
     }
     rest.sort_unstable();
+    rest.dedup();
+    let terms = |members: &[StateIndex], probes: &Probes| {
+        let axes: Vec<(StateIndex, u32)> = members.iter().map(|&j| (j, degree(j))).collect();
+        let grid = Grid::new(&axes, |j| probes.ranges[j].outer());
+        Terms { state: i, grid, factors: &factors, noise: known.noise, base: known.base }
+    };
+
     let mut groups = Vec::new();
-    for members in components {
-        groups.push(solve(questions, probes, known, i, members, &rest)?);
+    for members in graph::components(&factors, &interact) {
+        // Products occur only of factors that all interact: a small grid for each set of these is enough.
+        let mut monomials: BTreeMap<Vec<(StateIndex, u32)>, Monomial> = BTreeMap::new();
+        for clique in graph::cliques(&members, &interact) {
+            let terms = terms(&clique, probes);
+            for monomial in products(questions, probes, known, &terms, &rest)? {
+                monomials.entry(monomial.exponents.clone()).or_insert(monomial);
+            }
+        }
+        let mut monomials: Vec<Monomial> = monomials.into_values().collect();
+        for monomial in &mut monomials {
+            let support: Vec<StateIndex> = monomial.exponents.iter().map(|(j, _)| *j).collect();
+            let terms = terms(&support, probes);
+            let m = (0..terms.grid.len()).find(|&m| terms.grid.exponents(m) == monomial.exponents);
+            let m = m.expect("the grid of its factors has the monomial");
+            monomial.coefficient = terms.sums(questions, probes, m, &monomial.parents, known.sizes[i])?;
+        }
+        let mut coefficient_parents: Vec<StateIndex> =
+            monomials.iter().flat_map(|monomial| monomial.parents.iter().copied()).collect();
+        coefficient_parents.sort_unstable();
+        coefficient_parents.dedup();
+        let members = members.iter().map(|&j| (j, degree(j))).collect();
+        groups.push(Group { members, monomials, coefficient_parents });
     }
-    let remainder_parents = remainder(questions, probes, known, i, &factors, &rest)?;
-    Ok(Increment { state: i, groups, remainder_parents })
+
+    let without = terms(&[], probes);
+    let cells = without.cells();
+    let original = without.solve(questions, &cells)?;
+    let remainder_parents = without.parents(questions, probes, &cells, &original, &rest)?.remove(0);
+    let remainder = without.sums(questions, probes, 0, &remainder_parents, known.sizes[i])?;
+    Ok(Increment { state: i, groups, remainder_parents, remainder })
 }
 
-fn is_factor(known: &Known, i: StateIndex, j: StateIndex) -> bool {
+fn is_factor(known: &Known, i: StateIndex, j: StateIndex, undecided: &mut Vec<String>) -> bool {
     let response = known.sweep.response(i, j);
-    response.degree.is_some_and(|d| d > 0) && response.holds_at_zero && !response.unresolved
+    let polynomial = j != 0 && response.degree.is_some_and(|d| d > 0) && response.holds_at_zero;
+    if polynomial && response.unresolved {
+        undecided.push(format!(
+            "Δ{} may be a polynomial of {}: its effect is too small, or its range too narrow, to be sure; taken for no factor",
+            state_name(i),
+            state_name(j)
+        ));
+    }
+    polynomial && !response.unresolved
 }
 
-/// Solves for the coefficients of all products of `members` at some probes, and again with each other driver moved.
-fn solve(
+/// The products of the factors of `terms` that occur, with the parents of their coefficients among `rest`.
+fn products(
     questions: &mut Questions,
     probes: &mut Probes,
     known: &Known,
-    i: StateIndex,
-    members: Vec<(StateIndex, u32)>,
+    terms: &Terms,
     rest: &[StateIndex],
-) -> Result<Group> {
-    let others: Vec<StateIndex> = rest
-        .iter()
-        .copied()
-        .filter(|&k| members.iter().any(|&(j, _)| known.interactions.interact(i, j, k)))
-        .collect();
-    let grid = Grid::new(&members, |j| probes.ranges[j].outer());
-    let n_probes = known.base.len().min(SOLVED);
-    // The cells of one probe: as it is, then with each other driver moved.
-    let mut states = Vec::new();
-    for cell in 0..n_probes {
-        let cell = known.base.state(cell * known.base.len() / n_probes);
-        for moved in std::iter::once(None).chain(others.iter().map(Some)) {
-            let mut cell = cell.to_vec();
-            if let Some(&k) = moved {
-                cell[k] = probes.other_value(k, cell[k]);
-            }
-            grid.fill(&cell, &mut states);
+) -> Result<Vec<Monomial>> {
+    let members = terms.grid.states();
+    let interacts = |k: StateIndex| members.iter().any(|&j| known.interactions.interact(terms.state, j, k));
+    let candidates: Vec<StateIndex> = rest.iter().copied().filter(|&k| interacts(k)).collect();
+    let cells = terms.cells();
+    let solution = terms.solve(questions, &cells)?;
+    let parents = terms.parents(questions, probes, &cells, &solution, &candidates)?;
+    let n_cells = cells.len() / questions.n_states();
+    let mut found = Vec::new();
+    for (m, parents) in parents.into_iter().enumerate() {
+        let exponents = terms.grid.exponents(m);
+        let real =
+            (0..n_cells).map(|cell| solution.at(cell, m)).filter(|(c, tolerance)| c.abs() > *tolerance);
+        let largest = real.map(|(c, _)| c.abs()).fold(0.0, f64::max);
+        if largest > 0.0 && !exponents.is_empty() {
+            let weight = largest / known.sizes[terms.state];
+            found.push(Monomial { exponents, weight, parents, coefficient: Vec::new() });
         }
     }
-    let answers = questions.ask(states)?;
-    let mut weights = vec![0.0_f64; grid.len()];
-    let mut found = vec![false; grid.len()];
-    let mut parents = vec![vec![false; others.len()]; grid.len()];
-    for probe in 0..n_probes {
-        let first = probe * (1 + others.len());
-        let solutions: Vec<_> = (first..=first + others.len())
-            .map(|block| grid.coefficients(&answers, block * grid.len(), i, known.noise))
-            .collect();
-        for m in 0..grid.len() {
-            for (which, (coefficients, tolerances)) in solutions.iter().enumerate() {
-                // The products vanish where a coefficient cannot be told from zero.
-                if coefficients[m].abs() > tolerances[m] {
-                    found[m] = true;
-                    weights[m] = weights[m].max(coefficients[m].abs());
-                }
-                let tolerance = tolerances[m] + solutions[0].1[m];
-                if which > 0 && (coefficients[m] - solutions[0].0[m]).abs() > tolerance {
-                    parents[m][which - 1] = true;
-                }
-            }
-        }
-    }
-    let monomials =
-        (0..grid.len()).filter(|&m| found[m] && !grid.exponents(m).is_empty()).map(|m| Monomial {
-            exponents: grid.exponents(m),
-            weight: weights[m] / known.sizes[i],
-            parents: others.iter().zip(&parents[m]).filter(|(_, is)| **is).map(|(k, _)| *k).collect(),
-        });
-    let monomials = monomials.collect();
-    Ok(Group { members, monomials, coefficient_parents: others })
-}
-
-/// The drivers that still matter where all factors are zero.
-fn remainder(
-    questions: &mut Questions,
-    probes: &mut Probes,
-    known: &Known,
-    i: StateIndex,
-    factors: &[StateIndex],
-    rest: &[StateIndex],
-) -> Result<Vec<StateIndex>> {
-    let mut states = known.base.states.clone();
-    let n = questions.n_states();
-    for cell in states.chunks_mut(n) {
-        factors.iter().for_each(|&j| cell[j] = 0.0);
-    }
-    let without = questions.ask(states)?;
-    let mut parents = Vec::new();
-    for &k in rest {
-        let mut states = without.states.repeat(ALTERNATIVES);
-        for cell in states.chunks_mut(n) {
-            cell[k] = probes.other_value(k, cell[k]);
-        }
-        let moved = questions.ask(states)?;
-        let matters = (0..moved.len()).any(|c| {
-            let cell = c % without.len();
-            let change = (moved.increment(c, i) - without.increment(cell, i)).abs();
-            let magnitude = moved.magnitude(c, i).max(without.magnitude(cell, i));
-            change > 2.0 * known.noise.tolerance(i, magnitude)
-        });
-        if matters {
-            parents.push(k);
-        }
-    }
-    Ok(parents)
-}
-
-fn name(i: StateIndex) -> String {
-    super::state_name(i)
+    Ok(found)
 }

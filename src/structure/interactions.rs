@@ -66,26 +66,6 @@ impl Interactions {
     pub fn ratio(&self, i: StateIndex, j: StateIndex, k: StateIndex) -> f64 {
         f64::from(self.ratios[(i * self.n_states + j) * self.n_states + k])
     }
-
-    /// Sets of `among` that are connected by interactions on state `i`, each ascending.
-    pub fn components(&self, i: StateIndex, among: &[StateIndex]) -> Vec<Vec<StateIndex>> {
-        let mut left = among.to_vec();
-        let mut components = Vec::new();
-        while !left.is_empty() {
-            let mut component = vec![left.remove(0)];
-            let mut reached = 0;
-            while reached < component.len() {
-                let j = component[reached];
-                let (joining, rest) = left.iter().partition(|&&k| self.interact(i, j, k));
-                component.extend::<Vec<StateIndex>>(joining);
-                left = rest;
-                reached += 1;
-            }
-            component.sort_unstable();
-            components.push(component);
-        }
-        components
-    }
 }
 
 fn second_difference(corners: [&Answers; 4], noise: &Noise, i: StateIndex) -> f64 {

@@ -6,6 +6,7 @@
 //! [`Structure::undecided`].
 
 mod description;
+mod graph;
 mod increments;
 mod interactions;
 mod noise;
@@ -15,9 +16,11 @@ mod questions;
 mod roles;
 mod stimulus;
 mod sweep;
+mod terms;
 
 pub use description::{
-    Evidence, Group, Increment, Monomial, Role, State, StateIndex, StimulusEffect, Structure, Update,
+    Evidence, Group, Increment, Monomial, Part, Role, State, StateIndex, StimulusEffect, Structure, Sum,
+    Update,
 };
 
 use crate::error::{Error, Result};

@@ -18,11 +18,6 @@ struct Axis {
 }
 
 impl Grid {
-    /// Number of points for `members` of these degrees.
-    pub fn n_points(members: &[(StateIndex, u32)]) -> usize {
-        members.iter().fold(1, |n, (_, degree)| n.saturating_mul(*degree as usize + 1))
-    }
-
     pub fn new(members: &[(StateIndex, u32)], outer: impl Fn(StateIndex) -> f64) -> Self {
         let axis = |&(state, degree): &(StateIndex, u32)| {
             let nodes: Vec<f64> = (0..=degree).map(|k| f64::from(k) / f64::from(degree)).collect();
@@ -35,6 +30,11 @@ impl Grid {
     /// Number of points, which is the number of coefficients.
     pub fn len(&self) -> usize {
         self.axes.iter().map(|axis| axis.values.len()).product()
+    }
+
+    /// The factors.
+    pub fn states(&self) -> Vec<StateIndex> {
+        self.axes.iter().map(|axis| axis.state).collect()
     }
 
     /// Place of point or coefficient `m` along each axis.

@@ -44,6 +44,11 @@ impl Range {
         self.asked[1] - self.asked[0]
     }
 
+    /// The factor by which the Taylor series of a smooth function shrinks from term to term over the range, roughly.
+    pub fn narrowness(&self) -> f64 {
+        (self.width() / (self.asked[0].abs() + self.asked[1].abs())).min(1.0)
+    }
+
     /// The end of the range that is farther from zero.
     pub fn outer(&self) -> f64 {
         let [low, high] = self.asked;

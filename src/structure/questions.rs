@@ -64,6 +64,11 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Number of states of a cell.
+    pub fn n_states(&self) -> usize {
+        self.n_states
+    }
+
     /// Number of cells.
     pub fn len(&self) -> usize {
         self.next.len() / self.n_states

@@ -15,8 +15,8 @@ const VALUES: usize = NODES + VISITED + 1;
 /// The nodes through which a polynomial of degree 0, 1, … is laid; the others must lie on it.
 const SUPPORT: [&[usize]; MAX_DEGREE as usize + 1] =
     [&[4], &[0, 8], &[0, 4, 8], &[0, 2, 6, 8], &[0, 1, 4, 7, 8]];
-/// A degree counts if a departure from it as small as this part of the input's effect could have been seen.
-const RESOLUTION: f64 = 1e-3;
+/// A degree counts if what a smooth function that is no polynomial would have left of it exceeds this many tolerances.
+const RESOLVED: f64 = 100.0;
 
 /// What varying one input did to one state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +35,7 @@ pub struct Response {
     pub departure: f64,
     /// Whether the polynomial holds at zero too, where its coefficients are read.
     pub holds_at_zero: bool,
-    /// The input's effect stands out of the rounding too little to call it a polynomial.
+    /// The input's effect, or its range, is too small to tell a polynomial from another smooth function.
     pub unresolved: bool,
     /// Answers that were not finite, and all answers.
     pub lost: [u32; 2],
@@ -72,8 +72,9 @@ impl Sweep {
                 }
             }
             let answers = questions.ask(states)?;
+            let narrowness = probes.ranges[j].narrowness();
             for i in 0..n {
-                responses[i * n + j] = respond(&answers, base, noise, i, j);
+                responses[i * n + j] = respond(&answers, base, noise, narrowness, i, j);
             }
         }
         Ok(Self { n_states: n, responses })
@@ -90,11 +91,19 @@ impl Sweep {
     }
 }
 
-fn respond(answers: &Answers, base: &Answers, noise: &Noise, i: StateIndex, j: StateIndex) -> Response {
+fn respond(
+    answers: &Answers,
+    base: &Answers,
+    noise: &Noise,
+    narrowness: f64,
+    i: StateIndex,
+    j: StateIndex,
+) -> Response {
     let mut response = Response { holds_at_zero: true, ..Response::default() };
     // Whether each degree holds everywhere, with its largest departure.
     let mut fits = [(true, 0.0_f64); MAX_DEGREE as usize + 1];
-    let (mut zero, mut tolerance_of_largest) = (fits, 0.0);
+    let mut holds_at_zero = [true; MAX_DEGREE as usize + 1];
+    let mut largest_tolerance = 0.0_f64;
     for cell in 0..base.len() {
         let first = cell * VALUES;
         let increments: Vec<f64> = (first..first + VALUES).map(|c| answers.increment(c, i)).collect();
@@ -107,9 +116,8 @@ fn respond(answers: &Answers, base: &Answers, noise: &Noise, i: StateIndex, j: S
         let change = largest(inside.iter().map(|g| (g - base.increment(cell, i)).abs()));
         let next = (first..first + VALUES - 1).map(|c| (answers.next(c, i) - base.next(cell, i)).abs());
         let next = largest(next);
-        if change > response.change {
-            (response.change, tolerance_of_largest) = (change, tolerance);
-        }
+        response.change = response.change.max(change);
+        largest_tolerance = largest_tolerance.max(tolerance);
         response.change_ratio = response.change_ratio.max(change / tolerance);
         response.next_change = response.next_change.max(next);
         response.next_ratio = response.next_ratio.max(next / tolerance);
@@ -127,17 +135,23 @@ fn respond(answers: &Answers, base: &Answers, noise: &Noise, i: StateIndex, j: S
             fits[degree].1 = fits[degree].1.max(departure);
             let (value, weight) = at_node(VALUES - 1);
             let tolerance = noise.tolerance(i, magnitude.max(answers.magnitude(first + VALUES - 1, i)));
+            let departure = (increments[VALUES - 1] - value).abs();
             // NaN does not hold.
-            zero[degree].0 &= (increments[VALUES - 1] - value).abs() <= tolerance * (1.0 + weight);
+            holds_at_zero[degree] &= departure.is_finite() && departure <= tolerance * (1.0 + weight);
         }
     }
     if response.lost[0] < response.lost[1] {
         let degree = fits.iter().position(|(fits, _)| *fits);
         response.degree = degree.map(|d| d as u32);
         response.departure = degree.map_or(f64::INFINITY, |d| fits[d].1);
-        response.holds_at_zero = degree.is_some_and(|d| zero[d].0);
-        response.unresolved =
-            degree.is_some_and(|d| d > 0) && tolerance_of_largest > RESOLUTION * response.change;
+        response.holds_at_zero = degree.is_some_and(|d| holds_at_zero[d]);
+        response.unresolved = degree.is_some_and(|d| {
+            let ratio = match d {
+                0 | 1 => narrowness,
+                _ => fits[d - 1].1 / fits[d - 2].1,
+            };
+            d > 0 && fits[d - 1].1 * ratio.min(1.0) <= RESOLVED * largest_tolerance
+        });
     }
     response
 }
