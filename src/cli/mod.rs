@@ -17,6 +17,7 @@ mod train;
 #[cfg(not(feature = "train"))]
 #[path = "train_missing.rs"]
 mod train;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ enum Command {
     BuildEngine(build_engine::BuildEngine),
     Convert(convert::Convert),
     Structure(structure::StructureCommand),
+    Verify(verify::Verify),
     /// The process in which a model library runs; emucell starts it itself.
     #[command(hide = true)]
     ModelWorker,
@@ -89,6 +91,7 @@ fn run(command: Command) -> Result<()> {
         Command::BuildEngine(build) => build.run(),
         Command::Convert(convert) => convert.run(),
         Command::Structure(structure) => structure.run(),
+        Command::Verify(verify) => verify.run(),
         Command::ModelWorker => crate::model_library::worker::main(),
     }
 }

@@ -85,14 +85,14 @@ impl Schedule {
 pub struct Sampling {
     /// Steps from one sample to the next, at least 1.
     pub every: u32,
-    /// Whether all states are kept beside the potential.
-    pub states: bool,
+    /// Samples of the potential from one sample of all states to the next; 0 keeps none.
+    pub states: u32,
 }
 
 impl Sampling {
     /// The potential every 0.1 ms, or at every step if that is longer.
     pub fn fine(dt: f64) -> Self {
-        Self { every: (0.1 / dt).round().max(1.0) as u32, states: false }
+        Self { every: (0.1 / dt).round().max(1.0) as u32, states: 0 }
     }
 }
 
@@ -155,7 +155,7 @@ pub fn pace_from(
         if step % every == 0 {
             for (cell, &i) in cells.chunks_exact(n_states).zip(&order[..running]) {
                 traces[i].voltage.push(cell[0]);
-                if sampling.states {
+                if sampling.states > 0 && step % (every * u64::from(sampling.states)) == 0 {
                     traces[i].states.extend_from_slice(cell);
                 }
             }
@@ -193,7 +193,7 @@ mod tests {
             Schedule::regular(pulse(-1.0, 0.2), 0.7, 4, 0.1).unwrap(),
             Schedule::new(pulse(5.0, 0.1), vec![4], 5, 0.1).unwrap(),
         ];
-        let sampling = Sampling { every: 2, states: true };
+        let sampling = Sampling { every: 2, states: 3 };
         let traces = pace(&mut Integrator::default(), 0.1, &schedules, sampling).unwrap();
         let counts =
             |i: usize| traces[i].voltage.iter().map(|v| (10.0 * v).round() as i64).collect::<Vec<_>>();
@@ -202,7 +202,8 @@ mod tests {
         assert_eq!(counts(1), [0, -2, -2, -2, -3, -4, -4, -4, -6, -6, -6, -7, -8, -8, -8]);
         assert_eq!(counts(2), [0, 0, 0]);
         assert_eq!((10.0 * traces[2].last[0]).round(), 5.0);
-        assert_eq!(traces[0].states, traces[0].voltage);
+        let every_third: Vec<f64> = traces[0].voltage.iter().step_by(3).copied().collect();
+        assert_eq!(traces[0].states, every_third);
         assert!((traces[0].interval - 0.2).abs() < 1e-15);
     }
 

@@ -3,10 +3,10 @@
 
 pub mod bench;
 mod counterpart;
-mod draw;
+pub(crate) mod draw;
 pub mod evaluate;
 mod losses;
-mod page;
+pub(crate) mod page;
 mod tissue;
 mod verdict;
 
@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use counterpart::Counterpart;
-pub use draw::Figure;
+pub use draw::{Figure, chosen, number};
 pub use losses::{LossSummary, Losses};
 pub use tissue::Tissue;
 

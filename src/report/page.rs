@@ -9,7 +9,7 @@ use super::verdict::{Outcome, on_accuracy, percent};
 use super::{Figure, Numbers, Report};
 use crate::surrogate::Variable;
 
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// The whole page.
 pub fn html(report: &Report) -> String {
@@ -77,7 +77,8 @@ fn heading(report: &Report) -> Markup {
     }
 }
 
-fn fact(name: &str, value: &str, beside: &str) -> Markup {
+/// A number that matters, with its name and what to read it beside.
+pub(crate) fn fact(name: &str, value: &str, beside: &str) -> Markup {
     html! { div { dt { (name) } dd { (value) small { (beside) } } } }
 }
 
@@ -429,13 +430,14 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-fn row(name: &str, value: &str) -> Markup {
+/// A row of a table: a name and what belongs to it.
+pub(crate) fn row(name: &str, value: &str) -> Markup {
     html! { tr { th scope="row" { (name) } td { (value) } } }
 }
 
 /// How the pictures of a figure lie.
 #[derive(Clone, Copy, Debug)]
-enum Layout {
+pub(crate) enum Layout {
     /// As many side by side as there is room for.
     Grid,
     /// Below each other.
@@ -454,7 +456,8 @@ impl Layout {
     }
 }
 
-fn figure(figures: &[Figure], layout: Layout, caption: &str) -> Markup {
+/// Pictures with their caption.
+pub(crate) fn figure(figures: &[Figure], layout: Layout, caption: &str) -> Markup {
     html! {
         figure {
             div class=(layout.class()) {

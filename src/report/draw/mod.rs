@@ -1,16 +1,16 @@
 //! The pictures of a report, each from the numbers that it shows.
 
-mod axis;
+pub(crate) mod axis;
 mod colour_map;
 mod font;
 mod histogram;
 mod losses;
 mod over_time;
-mod panel;
+pub(crate) mod panel;
 mod plane;
-mod scene;
+pub(crate) mod scene;
 mod speed;
-mod style;
+pub(crate) mod style;
 mod tissue;
 mod traces;
 
@@ -40,14 +40,22 @@ pub struct Figure {
 }
 
 impl Figure {
-    fn new(name: impl Into<String>, description: impl Into<String>, scene: &Scene) -> Result<Self> {
+    /// Puts `scene` on paper.
+    ///
+    /// # Errors
+    /// A fault of the drawing library.
+    pub(crate) fn new(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        scene: &Scene,
+    ) -> Result<Self> {
         font::register();
         Ok(Self { name: name.into(), description: description.into(), svg: scene.svg()?, png: scene.png()? })
     }
 }
 
 /// A variable's name with its unit, as on an axis.
-fn with_unit(name: &str, unit: &str) -> String {
+pub(crate) fn with_unit(name: &str, unit: &str) -> String {
     match unit {
         "" => name.to_owned(),
         "1" => format!("{name} (dimensionless)"),

@@ -80,6 +80,7 @@ impl Panel {
 }
 
 /// An entry of a legend.
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub text: String,
     pub pen: Pen,
