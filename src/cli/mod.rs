@@ -6,6 +6,7 @@ mod build_engine;
 mod convert;
 mod eval;
 mod generate;
+mod harvest;
 mod inspect;
 pub mod model;
 pub mod report;
@@ -49,6 +50,7 @@ enum Command {
     Convert(convert::Convert),
     Structure(structure::StructureCommand),
     Verify(verify::Verify),
+    Harvest(harvest::Harvest),
     /// The process in which a model library runs; emucell starts it itself.
     #[command(hide = true)]
     ModelWorker,
@@ -92,6 +94,7 @@ fn run(command: Command) -> Result<()> {
         Command::Convert(convert) => convert.run(),
         Command::Structure(structure) => structure.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Harvest(harvest) => harvest.run(),
         Command::ModelWorker => crate::model_library::worker::main(),
     }
 }
