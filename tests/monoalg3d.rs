@@ -420,3 +420,56 @@ fn a_plugin_for_another_real_is_refused() {
         );
     }
 }
+
+/// Recorded, trained, put in the model's place.
+#[cfg(feature = "train")]
+#[test]
+fn a_record_becomes_a_surrogate() {
+    use emucell::train::recipe::{Options, Recipe, run};
+    let rig = Rig::get(Real::Double);
+    let record = RECORD.replace("samples.npz", "steps.npz");
+    rig.run(&format!("{record} emucell_record_states=u,w emucell_record_stimulus=s steps=300"));
+    let recipe = r#"
+        [surrogate]
+        kind = "step_map"
+        dt = "0.1 ms"
+        [data]
+        training_file = "steps.npz"
+        [network]
+        hidden = [["tanh", 16], ["tanh", 16]]
+        form = "residual"
+        [[loss]]
+        kind = "data"
+        criterion = "huber"
+        batch = 256
+        [stop]
+        iterations = 2000
+    "#;
+    let path = rig.path("recipe.toml");
+    std::fs::write(&path, recipe).unwrap();
+    tch::set_num_threads(1);
+    let options = |folder: &str| Options {
+        folder: rig.path(folder),
+        device: tch::Device::Cpu,
+        n_threads: 1,
+        force: false,
+        interrupt: None,
+        on_progress: None,
+    };
+    let trained = run(&Recipe::load(&path).unwrap(), options("trained")).unwrap();
+    assert!(trained.evaluation.is_none() && trained.surrogate.exists());
+    let found = rig.states(&format!("{SURROGATE}trained/surrogate.onnx steps=40"));
+    let expected = rig.states("model.so steps=40");
+    let difference = largest_difference(&found, &expected);
+    assert!(difference < 0.1, "{difference}");
+
+    // The file says what it holds: another step is refused, and so is a variable that it has not.
+    let wrong = |from: &str, to: &str| {
+        std::fs::write(&path, recipe.replace(from, to)).unwrap();
+        run(&Recipe::load(&path).unwrap(), options("wrong")).unwrap_err().to_string()
+    };
+    let message = wrong("0.1 ms", "0.2 ms");
+    assert!(message.contains("surrogate.dt") && message.contains("steps of 0.1 ms"), "{message}");
+    let message = wrong("[data]", "[domain]\nv = [0.0, 1.0]\n[data]");
+    assert!(message.contains("domain.v") && message.contains("u, w, s"), "{message}");
+}

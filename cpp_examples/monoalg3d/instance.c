@@ -132,7 +132,7 @@ void instance_open(struct ode_solver *solver, struct string_hash_entry *table)
     if (p->has_original) original_set_initial_conditions(&p->original, solver, table);
     else fill_states(p, solver);
     if (p->settings.mode == MODE_SURROGATE) surrogate_prepare(&p->surrogate, p->settings.guard, n, NULL, NULL);
-    if (p->settings.mode == MODE_RECORD) p->record = record_open(&p->settings, &p->original, n);
+    if (p->settings.mode == MODE_RECORD) p->record = record_open(&p->settings, &p->original, solver->sv, n);
     if (p->settings.mode == MODE_SHADOW) {
         surrogate_prepare(&p->surrogate, EMUCELL_GUARD_COUNT, n, NULL, NULL);
         p->shadow = shadow_open(p->surrogate.n_states, n);

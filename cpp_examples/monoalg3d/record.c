@@ -28,6 +28,7 @@ struct record {
     size_t n_rows, per_stratum, every, n_steps;
     bool samples_this;
     double range[2], dt;
+    double *initial_state; /* of the first cell: cells of one model start alike */
     uint64_t random;
     real *before;
     struct stratum strata[STRATA];
@@ -75,7 +76,8 @@ static void read_names(struct record *r, const struct settings *settings)
     }
 }
 
-struct record *record_open(const struct settings *settings, const struct original *original, size_t n_rows)
+struct record *record_open(const struct settings *settings, const struct original *original, const real *sv,
+                           size_t n_rows)
 {
     struct record *r = allocate(1, sizeof *r);
     r->path = settings->record;
@@ -88,6 +90,8 @@ struct record *record_open(const struct settings *settings, const struct origina
     const double *range = original->initial_v < -10 ? millivolts : dimensionless;
     memcpy(r->range, settings->has_range ? settings->range : range, sizeof r->range);
     r->before = allocate(n_rows * r->n_states, sizeof(real));
+    r->initial_state = allocate(r->n_states, sizeof *r->initial_state);
+    for (uint32_t j = 0; j < r->n_states && n_rows > 0; ++j) r->initial_state[j] = (double)sv[j];
     read_names(r, settings);
     /* Hours of a simulation end with this file: that it can be written is to be known before. */
     struct npz *npz = npz_begin(r->path);
@@ -161,8 +165,11 @@ static char *metadata(const struct record *r, size_t n)
     fprintf(out, "],\n  \"targets\": [");
     for (uint32_t j = 0; j < r->n_states; ++j) fprintf(out, "%s\"%s_next\"", j ? ", " : "", r->names[j]);
     const char *slash = strrchr(r->original, '/');
-    fprintf(out, "],\n  \"provenance\": {\"recorded_from\": \"%s\", \"dt\": %.9g, \"steps\": %zu, \"rows\": %zu}\n}\n",
+    fprintf(out, "],\n  \"provenance\": {\"recorded_from\": \"%s\", \"dt\": %.9g, \"steps\": %zu, \"rows\": %zu,\n"
+                 "    \"initial_state\": [",
             slash ? slash + 1 : r->original, r->dt, r->n_steps, n);
+    for (uint32_t j = 0; j < r->n_states; ++j) fprintf(out, "%s%.17g", j ? ", " : "", r->initial_state[j]);
+    fprintf(out, "]}\n}\n");
     fclose(out);
     return text;
 }
@@ -208,5 +215,6 @@ void record_close(struct record *r)
     for (uint32_t j = 0; j <= r->n_states; ++j) free(r->names[j]);
     free(r->names);
     free(r->before);
+    free(r->initial_state);
     free(r);
 }

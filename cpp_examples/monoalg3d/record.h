@@ -10,7 +10,9 @@
 
 struct record;
 
-struct record *record_open(const struct settings *settings, const struct original *original, size_t n_rows);
+/* sv has the states in which cells start, n_rows of them. */
+struct record *record_open(const struct settings *settings, const struct original *original, const real *sv,
+                           size_t n_rows);
 
 /* Keeps the states before a step, if it is one that is sampled. */
 void record_begin(struct record *record, const real *sv);

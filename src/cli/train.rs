@@ -152,7 +152,8 @@ fn print(trained: &Trained) {
         trained.reason,
         trained.best_validation
     );
-    let Evaluation { cells, samples, horizon, excited, exact, euler, .. } = &trained.evaluation;
+    let Some(evaluation) = &trained.evaluation else { return };
+    let Evaluation { cells, samples, horizon, excited, exact, euler, .. } = evaluation;
     println!("{cells} fresh cells, {samples} samples to {horizon} ms; {:.1} % fire early", excited * 100.0);
     println!("against          MAE        max     rel. L2 mean   p99      excitation wrong");
     for (name, e) in [("exact solution", exact), ("Euler 0.01 ms", euler)] {

@@ -14,13 +14,16 @@ use crate::surrogate::{Kind, Role, Variable};
 /// the stimulus, if it varies. States that do not vary start from fixed values.
 #[derive(Clone, Debug)]
 pub struct Task {
-    cell_model: CellModel,
+    /// None where all that is known are recorded steps.
+    cell_model: Option<CellModel>,
     kind: Kind,
     inputs: Vec<Variable>,
     outputs: Vec<Variable>,
     /// Input column of each state, or the value from which it starts.
     initial: Vec<Initial>,
     stimulus: StimulusSource,
+    /// A state for cells to start in, if it is known.
+    start: Option<Vec<f64>>,
 }
 
 /// Where a state's initial value comes from.
@@ -80,12 +83,47 @@ impl Task {
         };
         let outputs =
             cell_model.states().iter().map(|s| Variable::new(s.name, s.unit, Role::State)).collect();
-        Self { cell_model, kind, inputs, outputs, initial, stimulus }
+        let own = cell_model.initial_state();
+        let start = |(initial, own): (&Initial, f64)| match initial {
+            Initial::Fixed(value) => *value,
+            Initial::Column(_) => own,
+        };
+        let start = Some(initial.iter().zip(own).map(start).collect());
+        Self { cell_model: Some(cell_model), kind, inputs, outputs, initial, stimulus, start }
     }
 
-    /// The cell model.
-    pub fn cell_model(&self) -> &CellModel {
-        &self.cell_model
+    /// A step map over `dt` milliseconds of a model that only recorded steps are known of: its `states` and the
+    /// stimulus, with the ranges to train on, and the state in which cells start, if that is known.
+    pub fn recorded(
+        dt: f64,
+        states: Vec<Variable>,
+        stimulus: Option<Variable>,
+        start: Option<Vec<f64>>,
+    ) -> Self {
+        let outputs = states.iter().map(|s| Variable::new(&s.name, &s.unit, Role::State)).collect();
+        let initial = (0..states.len()).map(Initial::Column).collect();
+        let mut inputs = states;
+        let source = match stimulus {
+            None => StimulusSource::Constant(0.0),
+            Some(variable) => {
+                inputs.push(variable);
+                StimulusSource::Input { column: inputs.len() - 1, factor: 1.0, offset: 0.0 }
+            }
+        };
+        Self {
+            cell_model: None,
+            kind: Kind::StepMap { dt },
+            inputs,
+            outputs,
+            initial,
+            stimulus: source,
+            start,
+        }
+    }
+
+    /// The cell model; none where only recorded steps are known.
+    pub fn cell_model(&self) -> Option<&CellModel> {
+        self.cell_model.as_ref()
     }
 
     /// Solution map or step map.
@@ -103,14 +141,9 @@ impl Task {
         &self.outputs
     }
 
-    /// A state for cells to start in: what the task fixes, the cell model's own where it varies.
-    pub fn default_state(&self) -> Vec<f64> {
-        let own = self.cell_model.initial_state();
-        let start = |(initial, own): (&Initial, f64)| match initial {
-            Initial::Fixed(value) => *value,
-            Initial::Column(_) => own,
-        };
-        self.initial.iter().zip(own).map(start).collect()
+    /// A state for cells to start in: what the task fixes, the cell model's own where it varies; none if nobody knows.
+    pub fn default_state(&self) -> Option<&[f64]> {
+        self.start.as_deref()
     }
 
     /// Where the stimulus comes from.
@@ -145,7 +178,7 @@ impl Task {
     /// cells × times × states.
     ///
     /// # Errors
-    /// As [`SolverChoice::solve`].
+    /// As [`SolverChoice::solve`], and a task without cell model.
     pub fn solve(
         &self,
         inputs: ArrayView2<f64>,
@@ -157,7 +190,10 @@ impl Task {
         let initial: Vec<f64> = rows.iter().flat_map(|row| self.initial_state(row)).collect();
         let initial = Array2::from_shape_vec((rows.len(), self.outputs.len()), initial);
         let stimulus = rows.iter().map(|row| self.stimulus.of(row)).collect();
-        solver.solve(&self.cell_model, &initial.expect("one state a row"), &stimulus, times, n_threads)
+        let Some(cell_model) = &self.cell_model else {
+            return Err(Error::unsupported("solving a model of which only recorded steps are known"));
+        };
+        solver.solve(cell_model, &initial.expect("one state a row"), &stimulus, times, n_threads)
     }
 
     /// A solution map's inputs and exact outputs: `n_cells` cells drawn in the domain, each at

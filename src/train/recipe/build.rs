@@ -47,8 +47,9 @@ impl Recipe {
         let cell_model = match (&section.cell_model, problem) {
             (Some(name), _) => CellModel::from_name(name, &section.parameters),
             (None, Some(problem)) => CellModel::from_name(problem.cell_model().name(), &section.parameters),
+            (None, None) if self.data.training_file.is_some() => return self.recorded_task(),
             (None, None) => {
-                let remedy = "name a cell model or a problem";
+                let remedy = "name a cell model or a problem, or give recorded steps as data.training_file";
                 return Err(self.fault("no cell model", "surrogate.cell_model", remedy));
             }
         };
@@ -94,7 +95,7 @@ impl Recipe {
         }
     }
 
-    fn check_range(&self, [low, high]: [f64; 2], key: &str) -> Result<()> {
+    pub(super) fn check_range(&self, [low, high]: [f64; 2], key: &str) -> Result<()> {
         if low.is_finite() && high.is_finite() && low <= high {
             return Ok(());
         }
@@ -375,7 +376,8 @@ impl Recipe {
                     }
                     None => Collocation::Uniform(task.ranges()),
                 };
-                let rates = CellModelRates::new(task.cell_model().clone(), task.stimulus());
+                let model = task.cell_model().expect("recorded tasks are step maps").clone();
+                let rates = CellModelRates::new(model, task.stimulus());
                 let loss = ResidualLoss::new(rates, collocation).criterion(criterion).batch_size(batch);
                 let name = section.name.as_deref().unwrap_or("residual");
                 trainer.add_loss(loss.named(name), section.weight);
@@ -400,9 +402,12 @@ impl Recipe {
         Ok(())
     }
 
-    /// Which cells the result is measured on.
-    pub(super) fn cells(&self, task: &Task, n_threads: usize) -> Result<Cells> {
+    /// Which cells the result is measured on; none where there is no cell model to measure it with.
+    pub(super) fn cells(&self, task: &Task, n_threads: usize) -> Result<Option<Cells>> {
         let section = &self.evaluation;
+        if task.cell_model().is_none() {
+            return Ok(None);
+        }
         let seed = section.seed.unwrap_or(self.seed ^ EVALUATION_SEED);
         if seed == self.seed {
             let remedy = "use another seed than the recipe's, or none";
@@ -455,6 +460,6 @@ impl Recipe {
                 format!("use multiples of {step} and {EULER_DT} ms, and a multiple of them as horizon");
             return Err(self.fault(what, "evaluation.every", remedy));
         }
-        Ok(Cells { cells, seed, horizon, every, ranges, n_threads })
+        Ok(Some(Cells { cells, seed, horizon, every, ranges, n_threads }))
     }
 }

@@ -4,6 +4,7 @@ mod build;
 mod data;
 mod date;
 mod quantity;
+mod recorded;
 mod run;
 
 use std::collections::BTreeMap;
@@ -103,7 +104,8 @@ pub struct DataSection {
     /// How cells are drawn.
     #[serde(default)]
     pub sampling: SamplingName,
-    /// A file (`.npz`, `.csv`, `.pt`) with a column or array for each input and output, instead.
+    /// A file (`.npz`, `.csv`, `.pt`) with a column or array for each input and output, instead. A `.npz` table of
+    /// recorded steps needs no cell model: it says itself what the states are.
     pub training_file: Option<PathBuf>,
     /// The same for validation; a tenth of the rows of the training file if not given.
     pub validation_file: Option<PathBuf>,

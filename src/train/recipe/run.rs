@@ -46,8 +46,8 @@ pub struct Trained {
     pub seconds: f64,
     /// True when the folder held this training finished, and nothing was done.
     pub was_finished: bool,
-    /// Errors on fresh cells.
-    pub evaluation: Evaluation,
+    /// Errors on fresh cells; none where only recorded steps of the cell model are known.
+    pub evaluation: Option<Evaluation>,
 }
 
 /// Trains what `recipe` says, evaluates it on fresh cells and writes `surrogate.onnx` beside the
@@ -86,8 +86,8 @@ pub fn run(recipe: &Recipe, options: Options) -> Result<Trained> {
         _ => e,
     })?;
     let model = trainer.model();
-    let evaluation = evaluate(model, &task, &cells)?;
-    let provenance = provenance(recipe, &outcome, &evaluation, description);
+    let evaluation = cells.map(|cells| evaluate(model, &task, &cells)).transpose()?;
+    let provenance = provenance(recipe, &outcome, evaluation.as_ref(), description);
     onnx::save(&path, &surrogate(&task, model, provenance)?)?;
     Ok(trained(path, &outcome, evaluation))
 }
@@ -112,13 +112,18 @@ fn surrogate(task: &Task, model: &Model, mut provenance: Map<String, Value>) -> 
     let corners: Vec<f64> = (0..64).flat_map(|i| point(&task.ranges(), i)).collect();
     let corners = ndarray::Array2::from_shape_vec((64, task.inputs().len()), corners).expect("64 rows");
     model.check_program(&program, corners.view())?;
-    let description = CellModelDescription {
-        name: task.cell_model().name().to_owned(),
-        parameters: task.cell_model().parameter_map(),
-    };
-    let initial = task.default_state();
-    let surrogate = Surrogate::new(task.kind(), task.inputs().to_vec(), task.outputs().to_vec(), program)?;
-    Ok(surrogate.with_initial_state(initial)?.with_cell_model(description).with_provenance(provenance))
+    let mut surrogate =
+        Surrogate::new(task.kind(), task.inputs().to_vec(), task.outputs().to_vec(), program)?;
+    if let Some(start) = task.default_state() {
+        surrogate = surrogate.with_initial_state(start.to_vec())?;
+    }
+    if let Some(model) = task.cell_model() {
+        surrogate = surrogate.with_cell_model(CellModelDescription {
+            name: model.name().to_owned(),
+            parameters: model.parameter_map(),
+        });
+    }
+    Ok(surrogate.with_provenance(provenance))
 }
 
 /// The `i`-th point of a set that fills the box evenly (Roberts 2018, the R-sequence).
@@ -133,7 +138,7 @@ fn point(ranges: &[[f64; 2]], i: usize) -> Vec<f64> {
 fn provenance(
     recipe: &Recipe,
     outcome: &Outcome,
-    evaluation: &Evaluation,
+    evaluation: Option<&Evaluation>,
     data: Map<String, Value>,
 ) -> Map<String, Value> {
     let value = json!({
@@ -157,7 +162,7 @@ fn provenance(
     }
 }
 
-fn trained(surrogate: PathBuf, outcome: &Outcome, evaluation: Evaluation) -> Trained {
+fn trained(surrogate: PathBuf, outcome: &Outcome, evaluation: Option<Evaluation>) -> Trained {
     Trained {
         surrogate,
         reason: outcome.reason.clone(),
