@@ -36,6 +36,10 @@ pub struct StructureCommand {
     #[arg(long, short, value_name = "FILE.json")]
     output: Option<PathBuf>,
 
+    /// Draw who drives whom: an .svg or a .png file.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -43,10 +47,21 @@ pub struct StructureCommand {
 
 impl StructureCommand {
     pub fn run(&self) -> Result<()> {
+        let ending = |path: &PathBuf| path.extension().and_then(|e| e.to_str()).map(str::to_lowercase);
+        let format = self.picture.as_ref().map(ending);
+        if !matches!(format.as_ref().map(Option::as_deref), None | Some(Some("svg" | "png"))) {
+            return Err(Error::unsupported("a picture that is neither .svg nor .png")
+                .remedy("give a file that ends in .svg or .png"));
+        }
         let structure = self.detect()?;
         let text = serde_json::to_string_pretty(&structure).expect("numbers and texts");
         if let Some(path) = &self.output {
             atomic::write(path, text.as_bytes())?;
+        }
+        if let Some(path) = &self.picture {
+            let figure = structure::picture(&structure)?;
+            let is_png = ending(path).as_deref() == Some("png");
+            atomic::write(path, if is_png { &figure.png } else { figure.svg.as_bytes() })?;
         }
         if self.json {
             println!("{text}");

@@ -74,9 +74,8 @@ fn second_difference(corners: [&Answers; 4], noise: &Noise, i: StateIndex) -> f6
     for cell in 0..base.len() {
         let difference = both.increment(cell, i) - one.increment(cell, i) - other.increment(cell, i)
             + base.increment(cell, i);
-        let magnitude = corners.iter().map(|a| a.magnitude(cell, i)).fold(0.0, f64::max);
-        // Four roundings.
-        let ratio = difference.abs() / (4.0 * noise.tolerance(i, magnitude));
+        let tolerance = corners.iter().map(|a| noise.tolerance(a, cell, i)).sum::<f64>();
+        let ratio = difference.abs() / tolerance;
         if ratio.is_finite() {
             largest = largest.max(ratio);
         }

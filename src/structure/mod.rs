@@ -10,6 +10,7 @@ mod graph;
 mod increments;
 mod interactions;
 mod noise;
+mod picture;
 mod polynomial;
 mod probes;
 mod questions;
@@ -17,11 +18,15 @@ mod roles;
 mod stimulus;
 mod sweep;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 pub use description::{
     Evidence, Group, Increment, Monomial, Part, Role, State, StateIndex, StimulusEffect, Structure, Sum,
     Update,
 };
+
+pub use picture::picture;
 
 use crate::error::{Error, Result};
 use crate::harvest::Visited;
@@ -94,7 +99,7 @@ pub fn detect(model: &mut dyn StepFunction, visited: &Visited, options: &Options
 
     let mut states = Vec::with_capacity(n);
     for i in 0..n {
-        let state = roles::state(&sweep, &noise, &base, &inputs, sizes[i], i, &mut undecided);
+        let state = roles::state(&sweep, &inputs, sizes[i], i, &mut undecided);
         states.push(State { initial: initial[i], visited: probes.ranges[i].visited, ..state });
     }
     roles::updates(&mut questions, &mut probes, &noise, &base, &mut states)?;

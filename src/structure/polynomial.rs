@@ -76,8 +76,8 @@ impl Grid {
     ) -> (Vec<f64>, Vec<f64>) {
         let n = self.len();
         let mut values: Vec<f64> = (first..first + n).map(|c| answers.increment(c, i)).collect();
-        let magnitude = (first..first + n).map(|c| answers.magnitude(c, i)).fold(0.0, f64::max);
-        let mut amplified = vec![noise.tolerance(i, magnitude); n];
+        let tolerance = (first..first + n).map(|c| noise.tolerance(answers, c, i)).fold(0.0, f64::max);
+        let mut amplified = vec![tolerance; n];
         let mut stride = 1;
         for axis in &self.axes {
             let length = axis.values.len();

@@ -15,16 +15,13 @@ const WORTH_TELLING: f64 = 1e-3;
 /// Role, parents and confidence of state `i`, of which `size` is the largest increment.
 pub fn state(
     sweep: &Sweep,
-    noise: &Noise,
-    base: &Answers,
     inputs: &[StateIndex],
     size: f64,
     i: StateIndex,
     undecided: &mut Vec<String>,
 ) -> State {
     let name = state_name(i);
-    let magnitude = (0..base.len()).map(|c| base.magnitude(c, i)).fold(0.0, f64::max);
-    let tolerance = noise.tolerance(i, magnitude) / size;
+    let tolerance = inputs.iter().map(|&j| sweep.response(i, j).tolerance).fold(0.0, f64::max) / size;
     let mut found = State {
         name: name.clone(),
         initial: 0.0,
@@ -126,7 +123,7 @@ fn update(answers: &[Answers], noise: &Noise, i: StateIndex) -> Option<Update> {
     let [low, high, low_double, high_double] = answers else { return None };
     let (mut euler, mut exact, mut instantaneous, mut told) = (true, true, true, false);
     for c in 0..low.len() {
-        let tolerance = answers.iter().map(|a| noise.tolerance(i, a.magnitude(c, i))).fold(0.0, f64::max);
+        let tolerance = answers.iter().map(|a| noise.tolerance(a, c, i)).fold(0.0, f64::max);
         let (once, twice) = ([low, high], [low_double, high_double]);
         let width = high.state(c)[i] - low.state(c)[i];
         let kept = (high.next(c, i) - low.next(c, i)) / width;

@@ -38,7 +38,7 @@ pub fn effects(
         for (strength, answers) in STRENGTHS.iter().zip(&answers) {
             for c in 0..base.len() {
                 let change = answers.increment(c, i) - base.increment(c, i);
-                let tolerance = 2.0 * noise.tolerance(i, answers.magnitude(c, i).max(base.magnitude(c, i)));
+                let tolerance = noise.tolerance(answers, c, i) + noise.tolerance(base, c, i);
                 if change.is_finite() {
                     ratio = ratio.max(change.abs() / tolerance);
                     slopes.push((change / (strength * strongest), tolerance / (strength * strongest).abs()));

@@ -37,6 +37,8 @@ pub struct Response {
     pub holds_at_zero: bool,
     /// The input's effect, or its range, is too small to tell a polynomial from another smooth function.
     pub unresolved: bool,
+    /// The largest tolerance that a change or departure was compared with.
+    pub tolerance: f64,
     /// Answers that were not finite, and all answers.
     pub lost: [u32; 2],
 }
@@ -103,21 +105,19 @@ fn respond(
     // Whether each degree holds everywhere, with its largest departure.
     let mut fits = [(true, 0.0_f64); MAX_DEGREE as usize + 1];
     let mut holds_at_zero = [true; MAX_DEGREE as usize + 1];
-    let mut largest_tolerance = 0.0_f64;
     for cell in 0..base.len() {
         let first = cell * VALUES;
         let increments: Vec<f64> = (first..first + VALUES).map(|c| answers.increment(c, i)).collect();
         let inside = &increments[..VALUES - 1];
-        let magnitude = (first..first + VALUES - 1).map(|c| answers.magnitude(c, i));
-        let magnitude = magnitude.filter(|m| m.is_finite()).fold(base.magnitude(cell, i), f64::max);
-        let tolerance = noise.tolerance(i, magnitude);
+        let tolerances = (first..first + VALUES - 1).map(|c| noise.tolerance(answers, c, i));
+        let tolerance = largest(tolerances).max(noise.tolerance(base, cell, i));
         response.lost[0] += inside.iter().filter(|g| !g.is_finite()).count() as u32;
         response.lost[1] += inside.len() as u32;
         let change = largest(inside.iter().map(|g| (g - base.increment(cell, i)).abs()));
         let next = (first..first + VALUES - 1).map(|c| (answers.next(c, i) - base.next(cell, i)).abs());
         let next = largest(next);
         response.change = response.change.max(change);
-        largest_tolerance = largest_tolerance.max(tolerance);
+        response.tolerance = response.tolerance.max(tolerance);
         response.change_ratio = response.change_ratio.max(change / tolerance);
         response.next_change = response.next_change.max(next);
         response.next_ratio = response.next_ratio.max(next / tolerance);
@@ -134,7 +134,7 @@ fn respond(
             fits[degree].0 &= departure <= tolerance;
             fits[degree].1 = fits[degree].1.max(departure);
             let (value, weight) = at_node(VALUES - 1);
-            let tolerance = noise.tolerance(i, magnitude.max(answers.magnitude(first + VALUES - 1, i)));
+            let tolerance = tolerance.max(noise.tolerance(answers, first + VALUES - 1, i));
             let departure = (increments[VALUES - 1] - value).abs();
             // NaN does not hold.
             holds_at_zero[degree] &= departure.is_finite() && departure <= tolerance * (1.0 + weight);
@@ -150,7 +150,7 @@ fn respond(
                 0 | 1 => narrowness,
                 _ => fits[d - 1].1 / fits[d - 2].1,
             };
-            d > 0 && fits[d - 1].1 * ratio.min(1.0) <= RESOLVED * largest_tolerance
+            d > 0 && fits[d - 1].1 * ratio.min(1.0) <= RESOLVED * response.tolerance
         });
     }
     response

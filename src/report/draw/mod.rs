@@ -2,6 +2,7 @@
 
 pub(crate) mod axis;
 mod colour_map;
+mod drivers;
 mod font;
 mod histogram;
 mod losses;
@@ -15,6 +16,7 @@ mod tissue;
 mod traces;
 
 pub use axis::{chosen, number};
+pub use drivers::{Action, Column, Drivers, Kind, Row, drivers};
 pub use histogram::histograms;
 pub use losses::losses;
 pub use over_time::over_time;
