@@ -6,7 +6,7 @@ use super::model::Model;
 use crate::error::{Error, Result};
 use crate::format::atomic;
 use crate::harvest;
-use crate::structure::{self, Group, Increment, Role, State, Structure, Update};
+use crate::structure::{self, Increment, Role, State, Structure, Update};
 
 /// Find out what a compiled cell model is made of by asking it: gates, currents, who drives whom.
 ///
@@ -150,6 +150,7 @@ fn row(structure: &Structure, state: &State) -> String {
         Some(Update::RushLarsen) => "Rush–Larsen",
         Some(Update::Instantaneous) => "instantaneous",
     };
+    let parents: Vec<&str> = state.parents.iter().map(|&j| structure.states[j].name.as_str()).collect();
     let margin = state.margin.map_or(String::new(), |margin| format!("{margin:.0e}"));
     format!(
         "{:<6} {role:<12} {update:<14} {:>11.4} {:>11.4}  {:>8.0e} {:>9.0e} {margin:>8}  {}",
@@ -158,39 +159,30 @@ fn row(structure: &Structure, state: &State) -> String {
         state.visited[1],
         state.residual,
         state.tolerance,
-        names(structure, &state.parents)
+        parents.join(", ")
     )
 }
 
 fn terms(structure: &Structure, increment: &Increment) -> Vec<String> {
-    let name = &structure.states[increment.state].name;
-    let mut lines = vec![format!("Δ{name} = {}", product(structure, &increment.remainder))];
-    lines.extend(increment.groups.iter().flat_map(|group| group_terms(structure, group)));
+    let monomials = increment.groups.iter().flat_map(|group| &group.monomials);
+    let mut lines = vec![format!(
+        "Δ{} = {}",
+        structure.states[increment.state].name,
+        product(structure, increment, &increment.remainder)
+    )];
+    lines.extend(monomials.map(|monomial| {
+        let factor = |&(j, e): &(usize, u32)| {
+            format!("{}{}", name(structure, increment, j), ["", "", "²", "³", "⁴"][e as usize])
+        };
+        let factors: Vec<String> = monomial.exponents.iter().map(factor).collect();
+        let coefficient = product(structure, increment, &monomial.coefficient);
+        format!("     + {coefficient}·{}   {:.1e}", factors.join("·"), monomial.weight)
+    }));
     lines
 }
 
-fn group_terms(structure: &Structure, group: &Group) -> Vec<String> {
-    let term = |monomial: &structure::Monomial| {
-        let factors: Vec<String> = monomial
-            .exponents
-            .iter()
-            .map(|&(j, e)| match e {
-                1 => structure.states[j].name.clone(),
-                e => format!("{}{}", structure.states[j].name, ["", "", "²", "³", "⁴"][e as usize]),
-            })
-            .collect();
-        format!(
-            "     + {}·{}   {:.1e}",
-            product(structure, &monomial.coefficient),
-            factors.join("·"),
-            monomial.weight
-        )
-    };
-    group.monomials.iter().map(term).collect()
-}
-
 /// A product of sums of functions, `(f(V) + f(x3))·f(x4, x5: 2 products)`.
-fn product(structure: &Structure, sums: &[structure::Sum]) -> String {
+fn product(structure: &Structure, increment: &Increment, sums: &[structure::Sum]) -> String {
     let part = |part: &structure::Part| {
         let products = match part.products[..] {
             [] => String::new(),
@@ -198,7 +190,8 @@ fn product(structure: &Structure, sums: &[structure::Sum]) -> String {
             [.., 0.0] => format!(": {} products", part.products.len()),
             [.., left] => format!(": {} products leave {left:.0e}", part.products.len()),
         };
-        format!("f({}{products})", names(structure, &part.parents))
+        let parents: Vec<String> = part.parents.iter().map(|&j| name(structure, increment, j)).collect();
+        format!("f({}{products})", parents.join(", "))
     };
     let sum = |sum: &structure::Sum| {
         let parts: Vec<String> = sum.parts.iter().map(part).collect();
@@ -213,7 +206,8 @@ fn product(structure: &Structure, sums: &[structure::Sum]) -> String {
     }
 }
 
-fn names(structure: &Structure, states: &[usize]) -> String {
-    let names: Vec<&str> = states.iter().map(|&j| structure.states[j].name.as_str()).collect();
-    names.join(", ")
+/// A state's name, with a prime where its value after the step is meant.
+fn name(structure: &Structure, increment: &Increment, j: usize) -> String {
+    let prime = if increment.after.contains(&j) { "′" } else { "" };
+    format!("{}{prime}", structure.states[j].name)
 }

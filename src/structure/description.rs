@@ -103,6 +103,9 @@ pub enum Role {
 pub struct Increment {
     /// Whose increment.
     pub state: StateIndex,
+    /// States that enter with their values after the step, because the model updates them first; all others enter with their
+    /// values before it.
+    pub after: Vec<StateIndex>,
     /// Factors that add to each other: states of different groups never multiply each other.
     pub groups: Vec<Group>,
     /// States (V among them, if so) that the part without any of the groups' members depends on.

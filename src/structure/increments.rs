@@ -16,26 +16,63 @@ use crate::error::Result;
 const LARGEST_GRID: usize = 4096;
 
 /// What is known when increments are taken apart.
-pub struct Known<'a> {
-    pub noise: &'a Noise,
-    pub base: &'a Answers,
-    pub sweep: &'a Sweep,
-    pub interactions: &'a Interactions,
+pub struct Known {
+    pub noise: Noise,
+    pub base: Answers,
+    pub sweep: Sweep,
     /// The states that change.
-    pub inputs: &'a [StateIndex],
+    pub inputs: Vec<StateIndex>,
     /// Largest increment of each state.
-    pub sizes: &'a [f64],
+    pub sizes: Vec<f64>,
+}
+
+/// An increment and what could not be decided about it.
+pub type Finding = (Increment, Vec<String>);
+
+impl Known {
+    /// Varies each of `inputs` at the probes of `base`.
+    pub fn new(
+        questions: &mut Questions,
+        probes: &mut Probes,
+        base: Answers,
+        inputs: Vec<StateIndex>,
+    ) -> Result<Self> {
+        let noise = Noise::measure(questions, probes, &base)?;
+        let sweep = Sweep::run(questions, probes, &noise, &base, &inputs)?;
+        let size = |i| (0..base.len()).map(|c| base.increment(c, i).abs()).fold(f64::MIN_POSITIVE, f64::max);
+        let sizes = (0..base.n_states()).map(size).collect();
+        Ok(Self { noise, base, sweep, inputs, sizes })
+    }
+
+    /// Takes the increments of some `states` apart.
+    pub fn take_apart(
+        &self,
+        questions: &mut Questions,
+        probes: &mut Probes,
+        states: &[StateIndex],
+    ) -> Result<Vec<Finding>> {
+        let wanted = |i, j, k| states.contains(&i) && self.sweep.depends(i, j) && self.sweep.depends(i, k);
+        let interactions =
+            Interactions::measure(questions, probes, &self.noise, &self.base, &self.inputs, wanted)?;
+        let mut found = Vec::with_capacity(states.len());
+        for &i in states {
+            let mut undecided = Vec::new();
+            found.push((take_apart(questions, probes, self, &interactions, i, &mut undecided)?, undecided));
+        }
+        Ok(found)
+    }
 }
 
 /// Takes the increment of state `i` apart.
-pub fn take_apart(
+fn take_apart(
     questions: &mut Questions,
     probes: &mut Probes,
     known: &Known,
+    interactions: &Interactions,
     i: StateIndex,
     undecided: &mut Vec<String>,
 ) -> Result<Increment> {
-    let interact = |j, k| known.interactions.interact(i, j, k);
+    let interact = |j, k| interactions.interact(i, j, k);
     let drivers = known.inputs.iter().copied().filter(|&j| known.sweep.depends(i, j));
     let (mut factors, mut rest): (Vec<_>, Vec<_>) = drivers.partition(|&j| is_factor(known, i, j, undecided));
     let degree = |j: StateIndex| known.sweep.response(i, j).degree.expect("a factor has a degree");
@@ -56,7 +93,7 @@ pub fn take_apart(
     let terms = |members: &[StateIndex], probes: &Probes| {
         let axes: Vec<(StateIndex, u32)> = members.iter().map(|&j| (j, degree(j))).collect();
         let grid = Grid::new(&axes, |j| probes.ranges[j].outer());
-        Terms { state: i, grid, factors: &factors, noise: known.noise, base: known.base }
+        Terms { state: i, grid, factors: &factors, noise: &known.noise, base: &known.base }
     };
 
     let mut groups = Vec::new();
@@ -65,7 +102,9 @@ pub fn take_apart(
         let mut monomials: BTreeMap<Vec<(StateIndex, u32)>, Monomial> = BTreeMap::new();
         for clique in graph::cliques(&members, &interact) {
             let terms = terms(&clique, probes);
-            for monomial in products(questions, probes, known, &terms, &rest)? {
+            let interacts = |k: &StateIndex| clique.iter().any(|&j| interact(j, *k));
+            let candidates: Vec<StateIndex> = rest.iter().copied().filter(interacts).collect();
+            for monomial in products(questions, probes, &terms, &candidates, known.sizes[i])? {
                 monomials.entry(monomial.exponents.clone()).or_insert(monomial);
             }
         }
@@ -90,7 +129,7 @@ pub fn take_apart(
     let original = without.solve(questions, &cells)?;
     let remainder_parents = without.parents(questions, probes, &cells, &original, &rest)?.remove(0);
     let remainder = without.sums(questions, probes, 0, &remainder_parents, known.sizes[i])?;
-    Ok(Increment { state: i, groups, remainder_parents, remainder })
+    Ok(Increment { state: i, after: Vec::new(), groups, remainder_parents, remainder })
 }
 
 fn is_factor(known: &Known, i: StateIndex, j: StateIndex, undecided: &mut Vec<String>) -> bool {
@@ -106,20 +145,17 @@ fn is_factor(known: &Known, i: StateIndex, j: StateIndex, undecided: &mut Vec<St
     polynomial && !response.unresolved
 }
 
-/// The products of the factors of `terms` that occur, with the parents of their coefficients among `rest`.
+/// The products of the factors of `terms` that occur, with the parents of their coefficients among `candidates`.
 fn products(
     questions: &mut Questions,
     probes: &mut Probes,
-    known: &Known,
     terms: &Terms,
-    rest: &[StateIndex],
+    candidates: &[StateIndex],
+    size: f64,
 ) -> Result<Vec<Monomial>> {
-    let members = terms.grid.states();
-    let interacts = |k: StateIndex| members.iter().any(|&j| known.interactions.interact(terms.state, j, k));
-    let candidates: Vec<StateIndex> = rest.iter().copied().filter(|&k| interacts(k)).collect();
     let cells = terms.cells();
     let solution = terms.solve(questions, &cells)?;
-    let parents = terms.parents(questions, probes, &cells, &solution, &candidates)?;
+    let parents = terms.parents(questions, probes, &cells, &solution, candidates)?;
     let n_cells = cells.len() / questions.n_states();
     let mut found = Vec::new();
     for (m, parents) in parents.into_iter().enumerate() {
@@ -128,8 +164,7 @@ fn products(
             (0..n_cells).map(|cell| solution.at(cell, m)).filter(|(c, tolerance)| c.abs() > *tolerance);
         let largest = real.map(|(c, _)| c.abs()).fold(0.0, f64::max);
         if largest > 0.0 && !exponents.is_empty() {
-            let weight = largest / known.sizes[terms.state];
-            found.push(Monomial { exponents, weight, parents, coefficient: Vec::new() });
+            found.push(Monomial { exponents, weight: largest / size, parents, coefficient: Vec::new() });
         }
     }
     Ok(found)

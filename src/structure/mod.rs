@@ -5,6 +5,7 @@
 //! equal questions; every finding says how far from that line it lies, and what lies too close goes to
 //! [`Structure::undecided`].
 
+mod after;
 mod description;
 mod graph;
 mod increments;
@@ -32,11 +33,8 @@ use crate::error::{Error, Result};
 use crate::harvest::Visited;
 use crate::step_function::StepFunction;
 use increments::Known;
-use interactions::Interactions;
-use noise::Noise;
 use probes::Probes;
 use questions::{Answers, Questions};
-use sweep::Sweep;
 
 /// Version of [`Structure`].
 pub const FORMAT: u32 = 1;
@@ -80,7 +78,8 @@ pub fn detect(model: &mut dyn StepFunction, visited: &Visited, options: &Options
     }
     let initial = model.initial_state().to_vec();
     let some = visited.len().min(64) * visited.n_states;
-    let mut questions = Questions::new(model, options.dt, &visited.states[..some])?;
+    let unit = questions::unit(model, options.dt, &visited.states[..some])?;
+    let mut questions = Questions::new(model, options.dt, unit);
     let mut probes = Probes::new(visited, options.seed);
     let mut undecided = Vec::new();
     let base = base(&mut questions, &mut probes, options.probes)?;
@@ -91,39 +90,23 @@ pub fn detect(model: &mut dyn StepFunction, visited: &Visited, options: &Options
     let n = visited.n_states;
     let is_constant = |i: usize| (0..base.len()).all(|c| base.next(c, i) == base.state(c)[i]);
     let inputs: Vec<StateIndex> = (0..n).filter(|&i| !is_constant(i)).collect();
-    let noise = Noise::measure(&mut questions, &mut probes, &base)?;
-    let sweep = Sweep::run(&mut questions, &mut probes, &noise, &base, &inputs)?;
-    let sizes: Vec<f64> = (0..n)
-        .map(|i| (0..base.len()).map(|c| base.increment(c, i).abs()).fold(f64::MIN_POSITIVE, f64::max))
-        .collect();
+    let known = Known::new(&mut questions, &mut probes, base, inputs)?;
 
     let mut states = Vec::with_capacity(n);
     for i in 0..n {
-        let state = roles::state(&sweep, &inputs, sizes[i], i, &mut undecided);
+        let state = roles::state(&known, i, &mut undecided);
         states.push(State { initial: initial[i], visited: probes.ranges[i].visited, ..state });
     }
-    roles::updates(&mut questions, &mut probes, &noise, &base, &mut states)?;
-
+    roles::updates(&mut questions, &mut probes, &known, &mut states)?;
+    let stimulus = stimulus::effects(&mut questions, &known, visited, &mut undecided)?;
     let taken_apart: Vec<StateIndex> = (0..n)
         .filter(|&i| matches!(states[i].role, Role::Voltage | Role::Affine | Role::Nonlinear))
         .collect();
-    let interactions =
-        Interactions::measure(&mut questions, &mut probes, &noise, &base, &inputs, |i, j, k| {
-            taken_apart.contains(&i) && sweep.depends(i, j) && sweep.depends(i, k)
-        })?;
-    let known = Known {
-        noise: &noise,
-        base: &base,
-        sweep: &sweep,
-        interactions: &interactions,
-        inputs: &inputs,
-        sizes: &sizes,
-    };
-    let mut increments = Vec::with_capacity(taken_apart.len());
-    for &i in &taken_apart {
-        increments.push(increments::take_apart(&mut questions, &mut probes, &known, i, &mut undecided)?);
-    }
-    let stimulus = stimulus::effects(&mut questions, &noise, &base, visited, &mut undecided)?;
+    let mut found = known.take_apart(&mut questions, &mut probes, &taken_apart)?;
+    let mut asked = questions.asked;
+    asked += after::simplify(model, &mut probes, &known, &states, options.dt, unit, &mut found)?;
+    let (increments, sentences): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    undecided.extend(sentences.into_iter().flatten());
     Ok(Structure {
         format: FORMAT,
         library: options.library.clone(),
@@ -133,10 +116,10 @@ pub fn detect(model: &mut dyn StepFunction, visited: &Visited, options: &Options
         stimulus,
         undecided,
         evidence: Evidence {
-            probes: base.len(),
+            probes: known.base.len(),
             dropped,
-            questions: questions.asked,
-            single_precision: questions.is_single(),
+            questions: asked,
+            single_precision: unit > f64::EPSILON,
         },
     })
 }

@@ -48,8 +48,9 @@ fn order(structure: &Structure) -> Vec<StateIndex> {
         }
     };
     let is_gate = |j: StateIndex| matches!(structure.states[j].role, Role::Gate | Role::Memoryless);
-    for group in structure.increments.iter().flat_map(|increment| &increment.groups) {
-        for &(j, _) in group.members.iter().filter(|(j, _)| is_gate(*j)) {
+    let is_factor = |j: StateIndex| is_gate(j) || structure.states[j].role == Role::Affine;
+    for group in structure.increments.iter().take(1).flat_map(|increment| &increment.groups) {
+        for &(j, _) in group.members.iter().filter(|(j, _)| is_factor(*j)) {
             add(&mut order, j);
         }
     }

@@ -32,11 +32,6 @@ impl Grid {
         self.axes.iter().map(|axis| axis.values.len()).product()
     }
 
-    /// The factors.
-    pub fn states(&self) -> Vec<StateIndex> {
-        self.axes.iter().map(|axis| axis.state).collect()
-    }
-
     /// Place of point or coefficient `m` along each axis.
     fn places(&self, m: usize) -> impl Iterator<Item = usize> {
         let mut left = m;

@@ -14,20 +14,17 @@ pub struct Questions<'a> {
     pub asked: u64,
 }
 
-impl<'a> Questions<'a> {
-    /// A model answers in single precision if all of its answers are numbers of that precision.
-    pub fn new(model: &'a mut dyn StepFunction, dt: f64, some_states: &[f64]) -> Result<Self> {
-        let mut questions = Self { model, dt, unit: f64::EPSILON / 2.0, asked: 0 };
-        let answers = questions.ask(some_states.to_vec())?.next;
-        if answers.iter().filter(|x| x.is_finite()).all(|&x| x == f64::from(x as f32)) {
-            questions.unit = f64::from(f32::EPSILON) / 2.0;
-        }
-        Ok(questions)
-    }
+/// Half the distance between neighbouring numbers of the model's arithmetic, relative. A model answers in single precision if all
+/// of its answers are numbers of that precision.
+pub fn unit(model: &mut dyn StepFunction, dt: f64, some_states: &[f64]) -> Result<f64> {
+    let answers = Questions::new(model, dt, f64::EPSILON / 2.0).ask(some_states.to_vec())?.next;
+    let single = answers.iter().filter(|x| x.is_finite()).all(|&x| x == f64::from(x as f32));
+    Ok(if single { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 })
+}
 
-    /// Whether the model computes in single precision.
-    pub fn is_single(&self) -> bool {
-        self.unit > f64::EPSILON
+impl<'a> Questions<'a> {
+    pub fn new(model: &'a mut dyn StepFunction, dt: f64, unit: f64) -> Self {
+        Self { model, dt, unit, asked: 0 }
     }
 
     /// Number of states of a cell.
@@ -43,7 +40,7 @@ impl<'a> Questions<'a> {
 
     /// The next states of cells, each under its own stimulus, after a step of length `dt`.
     pub fn ask_with(&mut self, mut states: Vec<f64>, stimulus: &[f64], dt: f64) -> Result<Answers> {
-        if self.is_single() {
+        if self.unit > f64::EPSILON {
             // Otherwise an increment would contain the rounding of the question.
             states.iter_mut().for_each(|x| *x = f64::from(*x as f32));
         }

@@ -1,9 +1,9 @@
 //! What the next value of each state is made of: constant, memoryless, gate, affine or nothing simpler.
 
+use super::increments::Known;
 use super::noise::Noise;
 use super::probes::Probes;
 use super::questions::{Answers, Questions};
-use super::sweep::Sweep;
 use super::{Role, State, StateIndex, Update, state_name};
 use crate::error::Result;
 
@@ -12,14 +12,10 @@ const CERTAIN: f64 = 10.0;
 /// Departures from a role that rounding hides are told of if they may be this part of the increment.
 const WORTH_TELLING: f64 = 1e-3;
 
-/// Role, parents and confidence of state `i`, of which `size` is the largest increment.
-pub fn state(
-    sweep: &Sweep,
-    inputs: &[StateIndex],
-    size: f64,
-    i: StateIndex,
-    undecided: &mut Vec<String>,
-) -> State {
+/// Role, parents and confidence of state `i`.
+pub fn state(known: &Known, i: StateIndex, undecided: &mut Vec<String>) -> State {
+    let Known { sweep, inputs, .. } = known;
+    let size = known.sizes[i];
     let name = state_name(i);
     let tolerance = inputs.iter().map(|&j| sweep.response(i, j).tolerance).fold(0.0, f64::max) / size;
     let mut found = State {
@@ -88,8 +84,7 @@ pub fn state(
 pub fn updates(
     questions: &mut Questions,
     probes: &mut Probes,
-    noise: &Noise,
-    base: &Answers,
+    known: &Known,
     states: &mut [State],
 ) -> Result<()> {
     let n = questions.n_states();
@@ -98,14 +93,14 @@ pub fn updates(
     // a at the inner end of the range of the state, and 1 − k from there to the outer end.
     let ends: Vec<Vec<f64>> = [0, 1]
         .map(|end| {
-            let mut cells = base.states.clone();
+            let mut cells = known.base.states.clone();
             for cell in cells.chunks_mut(n) {
                 affine.iter().for_each(|&i| cell[i] = probes.ranges[i].asked[end]);
             }
             cells
         })
         .to_vec();
-    let stimulus = vec![0.0; base.len()];
+    let stimulus = vec![0.0; known.base.len()];
     let mut answers = Vec::new();
     for factor in [1.0, 2.0] {
         for cells in &ends {
@@ -113,7 +108,7 @@ pub fn updates(
         }
     }
     for i in affine {
-        states[i].update = update(&answers, noise, i);
+        states[i].update = update(&answers, &known.noise, i);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! How the stimulus enters.
 
-use super::noise::Noise;
-use super::questions::{Answers, Questions};
+use super::increments::Known;
+use super::questions::Questions;
 use super::{StimulusEffect, state_name};
 use crate::error::Result;
 use crate::harvest::Visited;
@@ -14,11 +14,11 @@ const WORTH_TELLING: f64 = 1e-6;
 /// The states that a stimulus changes, and whether in proportion.
 pub fn effects(
     questions: &mut Questions,
-    noise: &Noise,
-    base: &Answers,
+    known: &Known,
     visited: &Visited,
     undecided: &mut Vec<String>,
 ) -> Result<Vec<StimulusEffect>> {
+    let Known { noise, base, .. } = known;
     let strongest =
         visited.stimulus.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
     if strongest == 0.0 {

@@ -111,10 +111,12 @@ pub fn drivers(drivers: &Drivers) -> Result<Figure> {
         scene.line([(LEFT, y(k)), (x(n_columns - 1) + 0.5 * CELL, y(k))], Pen::solid(GRID, 1.0));
         scene.text((LEFT - 36.0, y(k)), "Δ", SMALL, MUTED, Align::Right);
         badge(&mut scene, (LEFT - 20.0, y(k)), &row.name, row.kind);
-        for group in row.groups.iter().filter(|group| group.len() > 1) {
-            let ends = (x(group[0]), x(group[group.len() - 1]));
-            let colour = drivers.columns[group[0]].kind.colour();
-            scene.line([(ends.0, y(k)), (ends.1, y(k))], Pen::solid(colour, 2.0));
+        for (number, group) in row.groups.iter().filter(|group| group.len() > 1).enumerate() {
+            let side = if number % 2 == 0 { 1.0 } else { -1.0 };
+            let pen = Pen::solid(MUTED, 1.5);
+            let level = y(k) + 10.0 * side;
+            scene.line([(x(group[0]), level), (x(group[group.len() - 1]), level)], pen);
+            group.iter().for_each(|&j| scene.line([(x(j), y(k)), (x(j), level)], pen));
         }
         for (column, action) in row.cells.iter().enumerate() {
             if let Some(action) = action {
@@ -157,7 +159,7 @@ fn legend(scene: &mut Scene, top: f64) {
     }
     let second = top + LEGEND_LINE + 3.0;
     mark(scene, (LEFT + 10.0, second), Action::Factor(3), Kind::Gate);
-    let text = "enters as a factor, up to this power; factors on one line multiply each other";
+    let text = "enters as a factor, up to this power; factors under one bracket multiply each other";
     scene.text((LEFT + 27.0, second), text, SMALL, INK, Align::Left);
     let third = second + LEGEND_LINE;
     mark(scene, (LEFT + 10.0, third), Action::Argument, Kind::Nonlinear);

@@ -1,0 +1,150 @@
+//! A cell model asked in other coordinates: some states are given by their values after the step.
+//!
+//! Many models update their gates first and compute currents from the new values. In the old ones such a current is a long
+//! polynomial, in the new ones a product.
+
+use super::increments::{Finding, Known};
+use super::probes::Probes;
+use super::questions::Questions;
+use super::{Increment, Role, State, StateIndex};
+use crate::error::Result;
+use crate::step_function::StepFunction;
+
+/// Replaces those increments in `found` that are simpler in terms of values after the step. Gives back the number of questions.
+pub fn simplify(
+    model: &mut dyn StepFunction,
+    probes: &mut Probes,
+    known: &Known,
+    states: &[State],
+    dt: f64,
+    unit: f64,
+    found: &mut [Finding],
+) -> Result<u64> {
+    let levels = levels(states);
+    let mut asked = 0;
+    // The levels below each; then all, for the states of none. V tells whether it is worth it.
+    for n_levels in (1..=levels.len()).rev() {
+        let level_of =
+            |i: StateIndex| levels.iter().position(|level| level.contains(&i)).unwrap_or(levels.len());
+        let concerned: Vec<usize> =
+            (0..found.len()).filter(|&k| level_of(found[k].0.state) == n_levels).collect();
+        let is_first = n_levels == levels.len();
+        if is_first && !has_parts_of_products(&found[0].0) {
+            break;
+        }
+        if concerned.is_empty() {
+            continue;
+        }
+        let given = levels[..n_levels].to_vec();
+        let substituted: Vec<StateIndex> = given.concat();
+        let mut base = known.base.states.clone();
+        for (c, cell) in base.chunks_mut(states.len()).enumerate() {
+            substituted.iter().for_each(|&j| cell[j] = known.base.next(c, j));
+        }
+        let mut after = After { model: &mut *model, levels: given };
+        let mut questions = Questions::new(&mut after, dt, unit);
+        let base = questions.ask(base)?;
+        let known = Known::new(&mut questions, probes, base, known.inputs.clone())?;
+        let mut improved = false;
+        for k in concerned {
+            let i = found[k].0.state;
+            let mut finding = known.take_apart(&mut questions, probes, &[i])?.remove(0);
+            if complexity(&finding.0) < complexity(&found[k].0) {
+                finding.0.after =
+                    substituted.iter().copied().filter(|&j| known.sweep.depends(i, j)).collect();
+                finding.0.after.sort_unstable();
+                found[k] = finding;
+                improved = true;
+            }
+            if k == 0 && !improved {
+                break;
+            }
+        }
+        asked += questions.asked * (1 + 2 * n_levels as u64);
+        if is_first && !improved {
+            break;
+        }
+    }
+    Ok(asked)
+}
+
+/// States whose values after the step may be what others see: gates of V, then what is affine in itself, of the size of a gate, and
+/// depends on no other of these but earlier ones.
+fn levels(states: &[State]) -> Vec<Vec<StateIndex>> {
+    let with_role = |role| move |&i: &StateIndex| states[i].role == role;
+    let gates: Vec<StateIndex> = (0..states.len()).filter(with_role(Role::Gate)).collect();
+    let is_fraction = |i: &StateIndex| states[*i].visited[0] >= -0.1 && states[*i].visited[1] <= 1.1;
+    let mut left: Vec<StateIndex> =
+        (0..states.len()).filter(with_role(Role::Affine)).filter(is_fraction).collect();
+    let mut levels = vec![gates];
+    loop {
+        let (next, rest): (Vec<_>, Vec<_>) =
+            left.iter().partition(|&&i| !states[i].parents.iter().any(|j| left.contains(j)));
+        if next.is_empty() {
+            levels.retain(|level| !level.is_empty());
+            return levels;
+        }
+        levels.push(next);
+        left = rest;
+    }
+}
+
+/// Whether a product occurs beside a part of it, as when a new value, a sum of two terms, is a factor.
+fn has_parts_of_products(increment: &Increment) -> bool {
+    increment.groups.iter().any(|group| {
+        let is_part = |a: &[(StateIndex, u32)], b: &[(StateIndex, u32)]| {
+            a != b && a.iter().all(|(j, e)| b.iter().any(|(k, f)| j == k && e <= f))
+        };
+        let monomials = || group.monomials.iter().map(|monomial| &monomial.exponents);
+        monomials().any(|a| monomials().any(|b| is_part(a, b)))
+    })
+}
+
+/// Number of products; then of states that coefficients and the rest are functions of.
+fn complexity(increment: &Increment) -> (usize, usize) {
+    let monomials = || increment.groups.iter().flat_map(|group| &group.monomials);
+    let parents: usize = monomials().map(|monomial| monomial.parents.len()).sum();
+    (monomials().count(), parents + increment.remainder_parents.len())
+}
+
+/// A model whose questions name values after the step for the states in `levels`. Each of these is affine in itself, and
+/// depends on no state of its own or a later level.
+struct After<'a> {
+    model: &'a mut dyn StepFunction,
+    levels: Vec<Vec<StateIndex>>,
+}
+
+impl StepFunction for After<'_> {
+    fn n_states(&self) -> usize {
+        self.model.n_states()
+    }
+
+    fn initial_state(&self) -> &[f64] {
+        self.model.initial_state()
+    }
+
+    fn step(&mut self, states: &mut [f64], stimulus: &[f64], dt: f64, n_steps: u32) -> Result<()> {
+        let n = self.model.n_states();
+        for level in &self.levels {
+            // The next value is affine in the old one: two questions give the line.
+            let mut ends = [0.0, 1.0].map(|value| {
+                let mut cells = states.to_vec();
+                cells.chunks_mut(n).for_each(|cell| level.iter().for_each(|&j| cell[j] = value));
+                cells
+            });
+            for cells in &mut ends {
+                self.model.step(cells, stimulus, dt, 1)?;
+            }
+            for (k, cell) in states.chunks_mut(n).enumerate() {
+                for &j in level {
+                    let (at_zero, at_one) = (ends[0][k * n + j], ends[1][k * n + j]);
+                    // A state whose old value has no effect keeps it.
+                    if at_one != at_zero {
+                        cell[j] = (cell[j] - at_zero) / (at_one - at_zero);
+                    }
+                }
+            }
+        }
+        self.model.step(states, stimulus, dt, n_steps)
+    }
+}
