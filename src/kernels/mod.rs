@@ -92,7 +92,10 @@ impl UniformTable {
 pub struct Kernels {
     /// Name of the instruction set.
     pub name: &'static str,
-    /// activation(weights · x + bias) on `lanes` lanes.
+    /// Rows of a block of [`PackedDense`].
+    pub dense_rows: usize,
+    /// activation(weights · x + bias) on `lanes` lanes; the layer was packed for this instruction set,
+    /// in blocks of `dense_rows`.
     pub dense: unsafe fn(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize),
     /// The same on the one lane at which `x` and `y` begin, to the last bit.
     pub dense_one: unsafe fn(layer: &PackedDense, x: *const f32, y: *mut f32),

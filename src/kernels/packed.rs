@@ -1,21 +1,20 @@
 //! Weights in the order in which the dense kernels read them.
 
+use std::ops::Range;
+
 use super::LANE_GROUP;
 use crate::activation::Activation;
 
-/// Rows (outputs) that the dense kernels compute together: 6 rows × 2 vectors of accumulators,
-/// 2 vectors of inputs and one weight fill the 16 registers of AVX2.
-pub const ROWS: usize = 6;
-
-/// A dense operation with its weights packed: blocks of a few rows (the last one smaller), in
-/// each first the biases, then for each input the weights of all rows. For single cells there is a
-/// second copy: the biases, then for each input the weights, each padded to whole vectors.
+/// A dense operation with its weights packed: blocks of about equally many rows (outputs), in each
+/// first the biases, then for each input the weights of all rows. For single cells there is a second
+/// copy: the biases, then for each input the weights, each padded to whole vectors.
 #[derive(Clone, Debug)]
 pub struct PackedDense {
     pub(super) n_inputs: usize,
     pub(super) n_outputs: usize,
     pub(super) activation: Activation,
     pub(super) weights: Vec<f32>,
+    n_blocks: usize,
     /// Outputs rounded up to a multiple of [`LANE_GROUP`].
     pub(super) padded_outputs: usize,
     weights_by_input: Vec<WeightGroup>,
@@ -27,16 +26,16 @@ pub struct PackedDense {
 struct WeightGroup([f32; LANE_GROUP]);
 
 impl PackedDense {
-    /// Packs row-major `weights` (one row an output) and `bias`.
+    /// Packs row-major `weights` (one row an output) and `bias` in blocks of at most `block_rows` rows.
     ///
     /// # Panics
     /// If `weights` are not whole rows, one for each bias.
-    pub fn new(weights: &[f32], bias: &[f32], activation: Activation) -> Self {
+    pub fn new(weights: &[f32], bias: &[f32], activation: Activation, block_rows: usize) -> Self {
         let (n_outputs, n_inputs) = (bias.len(), weights.len() / bias.len());
         assert_eq!(weights.len(), n_inputs * n_outputs);
+        let n_blocks = n_outputs.div_ceil(block_rows);
         let mut packed = Vec::with_capacity(weights.len() + bias.len());
-        for first in (0..n_outputs).step_by(ROWS) {
-            let rows = first..(first + ROWS).min(n_outputs);
+        for rows in blocks(n_outputs, n_blocks) {
             packed.extend_from_slice(&bias[rows.clone()]);
             for input in 0..n_inputs {
                 packed.extend(rows.clone().map(|row| weights[row * n_inputs + input]));
@@ -52,7 +51,12 @@ impl PackedDense {
             set(0, output, bias);
             row.iter().enumerate().for_each(|(input, &weight)| set(input + 1, output, weight));
         }
-        Self { n_inputs, n_outputs, activation, weights: packed, padded_outputs, weights_by_input }
+        Self { n_inputs, n_outputs, activation, weights: packed, n_blocks, padded_outputs, weights_by_input }
+    }
+
+    /// The rows of each block; its weights begin at (n_inputs + 1) · first row.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        blocks(self.n_outputs, self.n_blocks)
     }
 
     /// First of (n_inputs + 1) rows of `padded_outputs` numbers: the biases, then for each input the
@@ -60,4 +64,10 @@ impl PackedDense {
     pub(super) fn weights_by_input(&self) -> *const f32 {
         self.weights_by_input.as_ptr().cast()
     }
+}
+
+/// `n_blocks` ranges that differ by one row at most: a small block left over would not keep the
+/// multipliers busy.
+fn blocks(n_rows: usize, n_blocks: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..n_blocks).map(move |block| n_rows * block / n_blocks..n_rows * (block + 1) / n_blocks)
 }

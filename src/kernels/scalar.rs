@@ -2,16 +2,26 @@
 
 use super::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
-use crate::kernels::packed::ROWS;
 
-pub static KERNELS: Kernels =
-    Kernels { name: "scalar", dense, dense_one, activation, exp, binary, table, relax, slope, table_slope };
+pub static KERNELS: Kernels = Kernels {
+    name: "scalar",
+    dense_rows: 4,
+    dense,
+    dense_one,
+    activation,
+    exp,
+    binary,
+    table,
+    relax,
+    slope,
+    table_slope,
+};
 
 /// # Safety
 /// See [`Kernels`].
 unsafe fn dense(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize) {
-    for first in (0..layer.n_outputs).step_by(ROWS) {
-        let rows = ROWS.min(layer.n_outputs - first);
+    for block_rows in layer.blocks() {
+        let (first, rows) = (block_rows.start, block_rows.len());
         let block = &layer.weights[first * (layer.n_inputs + 1)..];
         for row in 0..rows {
             for lane in 0..lanes {

@@ -149,10 +149,10 @@ fn activations_and_exp_keep_nan_and_saturate() {
 #[test]
 fn dense_layers_of_every_shape_and_tail() {
     for kernels in Kernels::available() {
-        for (n_inputs, n_outputs) in (1..=20).flat_map(|i| (1..=14).map(move |o| (i, o))) {
+        for (n_inputs, n_outputs) in (1..=20).flat_map(|i| (1..=26).map(move |o| (i, o))) {
             let weights: Vec<f32> = (0..n_inputs * n_outputs).map(noise).collect();
             let bias: Vec<f32> = (0..n_outputs).map(|i| noise(i + 7)).collect();
-            let layer = PackedDense::new(&weights, &bias, Activation::Linear);
+            let layer = PackedDense::new(&weights, &bias, Activation::Linear, kernels.dense_rows);
             let x = columns(n_inputs, |c, lane| noise(c * 1000 + lane + 3));
             for lanes in [LANE_GROUP, TILE] {
                 let mut y = vec![f32::NAN; n_outputs * TILE];
@@ -182,9 +182,9 @@ fn a_single_cell_gets_the_bits_that_it_gets_among_others() {
     for (n_inputs, n_outputs) in shapes {
         let weights: Vec<f32> = (0..n_inputs * n_outputs).map(noise).collect();
         let bias: Vec<f32> = (0..n_outputs).map(|i| noise(i + 7)).collect();
-        let layer = PackedDense::new(&weights, &bias, Activation::Silu);
         let x = columns(n_inputs, |c, lane| noise(c * 1000 + lane + 3));
         for kernels in Kernels::available() {
+            let layer = PackedDense::new(&weights, &bias, Activation::Silu, kernels.dense_rows);
             let (mut all, mut one) = (vec![0.0f32; n_outputs * TILE], vec![f32::NAN; n_outputs * TILE]);
             // SAFETY: blocks of the layer's widths, available instructions.
             unsafe {
@@ -201,11 +201,11 @@ fn a_single_cell_gets_the_bits_that_it_gets_among_others() {
 
 #[test]
 fn a_lane_never_influences_another() {
-    let layer = PackedDense::new(&[1.0; 21], &[0.5; 7], Activation::Tanh);
     let clean = columns(3, |c, lane| noise(c + lane));
     let mut spoiled = clean.clone();
     (0..3).for_each(|c| spoiled[c * TILE + 5] = f32::NAN);
     for kernels in Kernels::available() {
+        let layer = PackedDense::new(&[1.0; 21], &[0.5; 7], Activation::Tanh, kernels.dense_rows);
         let run = |x: &[f32]| {
             let mut y = vec![0.0f32; 7 * TILE];
             // SAFETY: blocks of the layer's widths, available instructions.

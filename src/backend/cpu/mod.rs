@@ -52,7 +52,7 @@ impl CpuBackend {
     pub fn new(program: &Program, options: CpuOptions) -> Result<Self> {
         check_threads(options.n_threads)?;
         let kernels = Kernels::select(options.instruction_set.as_deref())?;
-        let mut layers = Layers::default();
+        let mut layers = Layers::new(kernels);
         let plan = Plan::new(&program.fused(), kernels, &mut layers);
         let states = options.states.as_deref();
         let increments = states.and_then(|states| Increments::new(program, states, kernels, &mut layers));

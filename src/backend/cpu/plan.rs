@@ -168,8 +168,9 @@ impl Plan {
 
 /// Weights and tables in memory, each once: a derivative reads the same weights for each direction, and a step map has
 /// a plan for its values and one for its increments.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Layers {
+    dense_rows: usize,
     dense: Vec<(DenseKey, Arc<PackedDense>)>,
     tables: Vec<(Table, Arc<UniformTable>)>,
 }
@@ -178,12 +179,17 @@ pub struct Layers {
 type DenseKey = (Vec<f32>, Vec<f32>, Activation);
 
 impl Layers {
+    /// Nothing yet, for the kernels that will read it.
+    pub fn new(kernels: &Kernels) -> Self {
+        Self { dense_rows: kernels.dense_rows, dense: Vec::new(), tables: Vec::new() }
+    }
+
     fn dense(&mut self, weights: &[f32], bias: &[f32], activation: Activation) -> Arc<PackedDense> {
         let same = |(w, b, a): &DenseKey| w == weights && b == bias && *a == activation;
         if let Some((_, shared)) = self.dense.iter().find(|(key, _)| same(key)) {
             return shared.clone();
         }
-        let packed = Arc::new(PackedDense::new(weights, bias, activation));
+        let packed = Arc::new(PackedDense::new(weights, bias, activation, self.dense_rows));
         self.dense.push(((weights.to_vec(), bias.to_vec(), activation), packed.clone()));
         packed
     }
@@ -297,7 +303,8 @@ mod tests {
         let product = b.binary(BinaryOperator::Multiply, tail, sum).unwrap();
         let scaled = b.binary(BinaryOperator::Multiply, product, late).unwrap();
         let program = b.finish(scaled);
-        let plan = Plan::new(&program, Kernels::select(None).unwrap(), &mut Layers::default());
+        let kernels = Kernels::select(None).unwrap();
+        let plan = Plan::new(&program, kernels, &mut Layers::new(kernels));
         let mut arena = plan.new_arena();
         for _ in 0..3 {
             for column in 0..4 {

@@ -1,52 +1,71 @@
 //! Dense layers: blocks of rows × vectors of cells, accumulated in registers.
 
 use super::Vector;
-use super::function::{Function, WithFunction, with_function};
-use crate::kernels::packed::{PackedDense, ROWS};
+use super::elementwise::activation;
+use super::function::{Function, LeakyRelu, Linear, Relu};
+use crate::activation::Activation;
+use crate::kernels::packed::PackedDense;
 use crate::kernels::{LANE_GROUP, TILE};
 
 /// activation(weights · x + bias); see [`crate::kernels::Kernels::dense`].
+///
+/// Activations of a few instructions are applied to the sums in the registers; the others to each
+/// block of rows as soon as it is stored: they would only make this code larger.
 #[inline(always)]
 pub unsafe fn dense<V: Vector>(layer: &PackedDense, x: *const f32, y: *mut f32, lanes: usize) {
     // SAFETY: the caller vouches for the instructions and the blocks.
     unsafe {
-        with_function(layer.activation, Layer::<V> { layer, x, y, lanes, vector: std::marker::PhantomData })
-    }
-}
-
-struct Layer<'a, V> {
-    layer: &'a PackedDense,
-    x: *const f32,
-    y: *mut f32,
-    lanes: usize,
-    vector: std::marker::PhantomData<V>,
-}
-
-impl<V: Vector> WithFunction for Layer<'_, V> {
-    #[inline(always)]
-    unsafe fn run<F: Function>(self, function: F) {
-        let Self { layer, x, y, lanes, .. } = self;
-        let (n_inputs, n_outputs) = (layer.n_inputs, layer.n_outputs);
-        // SAFETY: block after block of the packed weights; the caller vouches for x, y and lanes.
-        unsafe {
-            for first in (0..n_outputs).step_by(ROWS) {
-                let weights = layer.weights.as_ptr().add(first * (n_inputs + 1));
-                let y = y.add(first * TILE);
-                match n_outputs - first {
-                    1 => rows::<V, F, 1>(function, weights, n_inputs, x, y, lanes),
-                    2 => rows::<V, F, 2>(function, weights, n_inputs, x, y, lanes),
-                    3 => rows::<V, F, 3>(function, weights, n_inputs, x, y, lanes),
-                    4 => rows::<V, F, 4>(function, weights, n_inputs, x, y, lanes),
-                    5 => rows::<V, F, 5>(function, weights, n_inputs, x, y, lanes),
-                    _ => rows::<V, F, ROWS>(function, weights, n_inputs, x, y, lanes),
-                }
+        match layer.activation {
+            Activation::Linear => blocks::<V, _>(Linear, layer, x, y, lanes, |_, _| {}),
+            Activation::Relu => blocks::<V, _>(Relu, layer, x, y, lanes, |_, _| {}),
+            Activation::LeakyRelu { slope } => {
+                blocks::<V, _>(LeakyRelu(slope), layer, x, y, lanes, |_, _| {});
+            }
+            other => {
+                blocks::<V, _>(Linear, layer, x, y, lanes, |y, n| activation::<V>(other, y, y, n, lanes))
             }
         }
     }
 }
 
+/// Block after block of the packed weights; `finish` gets the first column of a block's results and
+/// how many there are.
+#[inline(always)]
+unsafe fn blocks<V: Vector, F: Function>(
+    function: F,
+    layer: &PackedDense,
+    x: *const f32,
+    y: *mut f32,
+    lanes: usize,
+    finish: impl Fn(*mut f32, usize),
+) {
+    let n_inputs = layer.n_inputs;
+    for block in layer.blocks() {
+        // SAFETY: the block's weights and columns; the caller vouches for x, y and lanes.
+        unsafe {
+            let weights = layer.weights.as_ptr().add(block.start * (n_inputs + 1));
+            let y = y.add(block.start * TILE);
+            match block.len() {
+                1 => rows::<V, F, 1>(function, weights, n_inputs, x, y, lanes),
+                2 => rows::<V, F, 2>(function, weights, n_inputs, x, y, lanes),
+                3 => rows::<V, F, 3>(function, weights, n_inputs, x, y, lanes),
+                4 => rows::<V, F, 4>(function, weights, n_inputs, x, y, lanes),
+                5 => rows::<V, F, 5>(function, weights, n_inputs, x, y, lanes),
+                6 => rows::<V, F, 6>(function, weights, n_inputs, x, y, lanes),
+                7 => rows::<V, F, 7>(function, weights, n_inputs, x, y, lanes),
+                8 => rows::<V, F, 8>(function, weights, n_inputs, x, y, lanes),
+                9 => rows::<V, F, 9>(function, weights, n_inputs, x, y, lanes),
+                10 => rows::<V, F, 10>(function, weights, n_inputs, x, y, lanes),
+                11 => rows::<V, F, 11>(function, weights, n_inputs, x, y, lanes),
+                _ => rows::<V, F, 12>(function, weights, n_inputs, x, y, lanes),
+            }
+            finish(y, block.len());
+        }
+    }
+}
+
 /// `R` rows on all lanes, as many vectors at once as keep the multipliers busy: at least eight
-/// independent sums hide their latency, and no more than twelve fit the registers.
+/// independent sums hide their latency.
 #[inline(always)]
 unsafe fn rows<V: Vector, F: Function, const R: usize>(
     function: F,
@@ -56,6 +75,10 @@ unsafe fn rows<V: Vector, F: Function, const R: usize>(
     y: *mut f32,
     lanes: usize,
 ) {
+    // No block has so many rows; the compiler need not make code for it.
+    if R > V::DENSE_ROWS {
+        return;
+    }
     let mut lane = 0;
     // SAFETY: every block of lanes lies inside the tile.
     unsafe {

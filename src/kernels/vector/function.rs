@@ -151,7 +151,7 @@ impl Function for Relu {
 
 /// x for x > 0, slope·x else.
 #[derive(Clone, Copy)]
-pub struct LeakyRelu(f32);
+pub struct LeakyRelu(pub f32);
 impl Function for LeakyRelu {
     #[inline(always)]
     unsafe fn apply<V: Vector>(self, x: V) -> V {

@@ -24,6 +24,9 @@ pub use table::{table, table_slope};
 pub unsafe trait Vector: Copy {
     /// Numbers in the register.
     const LANES: usize;
+    /// Rows that the dense kernel computes together, at most 12: two vectors of sums for each, two of
+    /// inputs and a weight fill the registers.
+    const DENSE_ROWS: usize;
     /// Row numbers of a table, one a lane.
     type Rows: Copy;
 

@@ -18,6 +18,7 @@ struct Lanes(__m256);
 // SAFETY: every method uses AVX2 and FMA only; loads, stores and gathers touch eight numbers.
 unsafe impl Vector for Lanes {
     const LANES: usize = 8;
+    const DENSE_ROWS: usize = 6;
     type Rows = __m256i;
 
     #[inline(always)]

@@ -18,6 +18,7 @@ struct Lanes(__m512);
 // SAFETY: every method uses AVX-512F and DQ only; loads, stores and gathers touch sixteen numbers.
 unsafe impl Vector for Lanes {
     const LANES: usize = 16;
+    const DENSE_ROWS: usize = 12;
     type Rows = __m512i;
 
     #[inline(always)]

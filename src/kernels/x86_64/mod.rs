@@ -9,6 +9,7 @@ macro_rules! kernel_table {
     ($name:literal, $features:literal, $vector:ty) => {
         pub static KERNELS: crate::kernels::Kernels = crate::kernels::Kernels {
             name: $name,
+            dense_rows: <$vector as crate::kernels::vector::Vector>::DENSE_ROWS,
             dense,
             dense_one,
             activation,

@@ -1,6 +1,7 @@
 //! The same surrogate on several backends: times of a call, each with its accuracy beside it.
 
 mod contender;
+mod peak;
 mod table;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::Serialize;
 pub use self::contender::{Contender, Evaluator, Layout, Setting};
 pub use self::table::{csv, table};
 
+use self::peak::Peaks;
 use super::Figure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::program::Program;
@@ -44,6 +46,9 @@ pub struct Measurement {
     pub seconds_median: f64,
     /// Cells a second.
     pub evaluations_per_second: f64,
+    /// Multiply-adds of the network's dense layers, relative to the most that as many cores can do with the instruction
+    /// set (the fastest, for backends that do not say): what a loop of them reached in the same run. None on other devices.
+    pub share_of_peak: Option<f64>,
     /// Largest difference from the same network in double precision, over the batch's first cells;
     /// none for networks that only ONNX Runtime runs.
     pub max_abs_error: Option<f64>,
@@ -88,10 +93,11 @@ impl Bench {
     /// Any other fault, and nobody who could be measured.
     pub fn run(surrogate: &Arc<Surrogate>, contenders: &[Contender], settings: &[Setting]) -> Result<Self> {
         let mut bench = Self::default();
+        let mut peaks = Peaks::default();
         let mut first_fault = None;
         for contender in contenders {
             for &setting in settings {
-                match measure(surrogate, contender, setting) {
+                match measure(surrogate, contender, setting, &mut peaks) {
                     Ok(measurement) => bench.measurements.push(measurement),
                     Err(fault) if fault.kind() == ErrorKind::Unsupported => {
                         let reason = fault.to_string();
@@ -125,7 +131,12 @@ impl Bench {
     }
 }
 
-fn measure(surrogate: &Arc<Surrogate>, contender: &Contender, setting: Setting) -> Result<Measurement> {
+fn measure(
+    surrogate: &Arc<Surrogate>,
+    contender: &Contender,
+    setting: Setting,
+    peaks: &mut Peaks,
+) -> Result<Measurement> {
     let batch = setting.batch;
     if batch == 0 {
         return Err(Error::invalid("a batch of no cells").remedy("give a positive number"));
@@ -139,7 +150,12 @@ fn measure(surrogate: &Arc<Surrogate>, contender: &Contender, setting: Setting) 
     let seconds_median = median_seconds(&mut || evaluator.evaluate(&x, &mut y))?;
     let mut results = vec![0.0f32; y.len()];
     y.iter().enumerate().for_each(|(i, &y)| results[layout.cell_and_variable(i, batch, n_outputs)] = y);
-    let found = surrogate.program().ok().map(|program| compare(program, &cells, &results));
+    let program = surrogate.program().ok();
+    let found = program.map(|program| compare(program, &cells, &results));
+    let share_of_peak = program.filter(|_| contender.device == "cpu").and_then(|program| {
+        let multiply_adds = (batch * program.multiply_adds()) as f64 / seconds_median;
+        Some(multiply_adds / setting.threads as f64 / peaks.of(contender)?)
+    });
     Ok(Measurement {
         backend: contender.backend.clone(),
         device: contender.device.clone(),
@@ -148,6 +164,7 @@ fn measure(surrogate: &Arc<Surrogate>, contender: &Contender, setting: Setting) 
         threads: setting.threads,
         seconds_median,
         evaluations_per_second: batch as f64 / seconds_median,
+        share_of_peak,
         max_abs_error: found.map(|(error, _)| error),
         size: found.map_or(0.0, |(_, size)| size),
     })
@@ -212,6 +229,7 @@ mod tests {
             threads: 1,
             seconds_median: seconds,
             evaluations_per_second: 1024.0 / seconds,
+            share_of_peak: None,
             max_abs_error: error,
             size: 1.0,
         }

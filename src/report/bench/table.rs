@@ -19,7 +19,7 @@ impl Bench {
 pub fn table(bench: &Bench) -> String {
     let widest = bench.measurements.iter().map(|m| m.backend.chars().count()).max().unwrap_or(0).max(7);
     let mut text = format!(
-        "{:<widest$}  {:<7} {:<5} {:>7} {:>8} {:>13} {:>12} {:>9}  {}\n",
+        "{:<widest$}  {:<7} {:<5} {:>7} {:>8} {:>13} {:>12} {:>7} {:>9}  {}\n",
         "backend",
         "device",
         "numbers",
@@ -27,6 +27,7 @@ pub fn table(bench: &Bench) -> String {
         "batch",
         "µs a call",
         "M cells/s",
+        "of peak",
         "× first",
         "max error (f64)"
     );
@@ -40,11 +41,12 @@ pub fn table(bench: &Bench) -> String {
             }
         };
         let error = m.max_abs_error.map_or("unknown".to_owned(), |error| format!("{error:.1e}"));
+        let share = m.share_of_peak.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
         let (device, numbers) = (&m.device, &m.precision);
         let (seconds, speed) = (1e6 * m.seconds_median, 1e-6 * m.evaluations_per_second);
         let _ = writeln!(
             text,
-            "{:<widest$}  {device:<7} {numbers:<7} {:>7} {:>8} {seconds:>13.2} {speed:>12.3} {ratio:>9}  {error}",
+            "{:<widest$}  {device:<7} {numbers:<7} {:>7} {:>8} {seconds:>13.2} {speed:>12.3} {share:>7} {ratio:>9}  {error}",
             m.backend, m.threads, m.batch
         );
     }
@@ -63,14 +65,14 @@ pub fn table(bench: &Bench) -> String {
 /// The same as comma-separated values; `times_first` is empty where times may not be compared.
 pub fn csv(bench: &Bench) -> String {
     let mut text =
-        "backend,device,precision,batch,threads,seconds_median,evaluations_per_second,max_abs_error,\
-        times_first\n"
+        "backend,device,precision,batch,threads,seconds_median,evaluations_per_second,share_of_peak,\
+        max_abs_error,times_first\n"
             .to_owned();
     for m in &bench.measurements {
         let number = |x: Option<f64>| x.map_or(String::new(), |x| format!("{x:?}"));
         let _ = writeln!(
             text,
-            "{},{},{},{},{},{:?},{:?},{},{}",
+            "{},{},{},{},{},{:?},{:?},{},{},{}",
             m.backend,
             m.device,
             m.precision,
@@ -78,6 +80,7 @@ pub fn csv(bench: &Bench) -> String {
             m.threads,
             m.seconds_median,
             m.evaluations_per_second,
+            number(m.share_of_peak),
             number(m.max_abs_error),
             number(bench.times_first(m)),
         );
