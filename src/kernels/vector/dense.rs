@@ -16,28 +16,23 @@ pub unsafe fn dense<V: Vector>(layer: &PackedDense, x: *const f32, y: *mut f32, 
     // SAFETY: the caller vouches for the instructions and the blocks.
     unsafe {
         match layer.activation {
-            Activation::Linear => blocks::<V, _>(Linear, layer, x, y, lanes, |_, _| {}),
-            Activation::Relu => blocks::<V, _>(Relu, layer, x, y, lanes, |_, _| {}),
-            Activation::LeakyRelu { slope } => {
-                blocks::<V, _>(LeakyRelu(slope), layer, x, y, lanes, |_, _| {});
-            }
-            other => {
-                blocks::<V, _>(Linear, layer, x, y, lanes, |y, n| activation::<V>(other, y, y, n, lanes))
-            }
+            Activation::Linear => blocks::<V, _>(Linear, None, layer, x, y, lanes),
+            Activation::Relu => blocks::<V, _>(Relu, None, layer, x, y, lanes),
+            Activation::LeakyRelu { slope } => blocks::<V, _>(LeakyRelu(slope), None, layer, x, y, lanes),
+            other => blocks::<V, _>(Linear, Some(other), layer, x, y, lanes),
         }
     }
 }
 
-/// Block after block of the packed weights; `finish` gets the first column of a block's results and
-/// how many there are.
+/// Block after block of the packed weights, `function` applied in the registers and `last` afterwards.
 #[inline(always)]
 unsafe fn blocks<V: Vector, F: Function>(
     function: F,
+    last: Option<Activation>,
     layer: &PackedDense,
     x: *const f32,
     y: *mut f32,
     lanes: usize,
-    finish: impl Fn(*mut f32, usize),
 ) {
     let n_inputs = layer.n_inputs;
     for block in layer.blocks() {
@@ -59,7 +54,9 @@ unsafe fn blocks<V: Vector, F: Function>(
                 11 => rows::<V, F, 11>(function, weights, n_inputs, x, y, lanes),
                 _ => rows::<V, F, 12>(function, weights, n_inputs, x, y, lanes),
             }
-            finish(y, block.len());
+            if let Some(last) = last {
+                activation::<V>(last, y, y, block.len(), lanes);
+            }
         }
     }
 }

@@ -52,11 +52,12 @@ struct Columns<V> {
 impl<V: Vector> WithFunction for Columns<V> {
     #[inline(always)]
     unsafe fn run<F: Function>(self, function: F) {
-        // SAFETY: offsets stay inside the caller's blocks.
-        unsafe {
-            for_each::<V>(self.width, self.lanes, |i| {
-                function.apply(V::load(self.x.add(i))).store(self.y.add(i));
-            });
+        for column in 0..self.width {
+            for lane in (0..self.lanes).step_by(V::LANES) {
+                let i = column * TILE + lane;
+                // SAFETY: offsets stay inside the caller's blocks.
+                unsafe { function.apply(V::load(self.x.add(i))).store(self.y.add(i)) };
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 //! them with its features enabled.
 //!
 //! Everything here is `#[inline(always)]`, so that it becomes part of the instruction set's own
-//! functions (see `x86_64/avx2.rs`) and is compiled with their features.
+//! functions (see `x86_64/avx2.rs`) and is compiled with their features. A closure does not: what it
+//! calls stays a call of its own, so that none may hold more than an operation or two.
 
 mod dense;
 mod dense_one;
@@ -10,6 +11,8 @@ mod elementwise;
 mod function;
 mod slope;
 mod table;
+
+use super::LANE_GROUP;
 
 pub use dense::dense;
 pub use dense_one::dense_one;
@@ -70,6 +73,6 @@ pub unsafe trait Vector: Copy {
     unsafe fn store_offsets(offsets: Self::Rows, p: *mut i32);
     /// The numbers at `base + offset` for each lane.
     unsafe fn gather(base: *const f32, offsets: Self::Rows) -> Self;
-    /// Takes `row(i)` for each lane `i` and gives `column` each `j` with lane `j` of all rows.
-    unsafe fn transpose(row: impl Fn(usize) -> Self, column: impl FnMut(usize, Self));
+    /// Exchanges vectors and lanes of the first `LANES` vectors.
+    unsafe fn transpose(block: &mut [Self; LANE_GROUP]);
 }

@@ -26,18 +26,18 @@ pub unsafe fn table<V: Vector>(table: &UniformTable, x: *const f32, y: *mut f32,
             V::store_offsets(offsets, starts.as_mut_ptr());
             fraction.store(fractions.as_mut_ptr());
             for first in (0..many).step_by(V::LANES) {
-                let interpolate = |cell: usize| {
+                let mut block = [V::splat(0.0); LANE_GROUP];
+                for cell in 0..V::LANES {
                     let row = values.add(starts[cell] as usize + first);
                     let value = V::load(row);
                     let rise = V::load(row.add(width)).subtract(value);
-                    rise.multiply_add(V::splat(fractions[cell]), value)
-                };
+                    block[cell] = rise.multiply_add(V::splat(fractions[cell]), value);
+                }
+                V::transpose(&mut block);
                 let n = V::LANES.min(width - first);
-                V::transpose(interpolate, |column, values| {
-                    if column < n {
-                        values.store(y.add((first + column) * TILE));
-                    }
-                });
+                for (column, values) in block[..n].iter().enumerate() {
+                    values.store(y.add((first + column) * TILE));
+                }
             }
             for column in many..width {
                 let value = V::gather(values.add(column), offsets);

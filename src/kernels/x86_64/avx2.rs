@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::kernel_table;
+use crate::kernels::LANE_GROUP;
 use crate::kernels::vector::Vector;
 
 kernel_table!("avx2", "avx2,fma", Lanes);
@@ -155,14 +156,14 @@ unsafe impl Vector for Lanes {
     }
 
     #[inline(always)]
-    unsafe fn transpose(row: impl Fn(usize) -> Self, mut column: impl FnMut(usize, Self)) {
+    unsafe fn transpose(block: &mut [Self; LANE_GROUP]) {
         // SAFETY: instructions available.
         unsafe {
             // Four rows at a time within halves of 128 bits: `quads[4g + c]` has in half h the
             // columns 4h + c of the rows 4g to 4g + 3.
             let mut quads = [_mm256_setzero_ps(); 8];
             for g in [0, 4] {
-                let (a, b, c, d) = (row(g).0, row(g + 1).0, row(g + 2).0, row(g + 3).0);
+                let (a, b, c, d) = (block[g].0, block[g + 1].0, block[g + 2].0, block[g + 3].0);
                 let ab = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
                 let cd = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
                 quads[g] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
@@ -175,8 +176,8 @@ unsafe impl Vector for Lanes {
             const LOW: i32 = 0x20;
             const HIGH: i32 = 0x31;
             for c in 0..4 {
-                column(c, Self(_mm256_permute2f128_ps::<LOW>(quads[c], quads[4 + c])));
-                column(4 + c, Self(_mm256_permute2f128_ps::<HIGH>(quads[c], quads[4 + c])));
+                block[c] = Self(_mm256_permute2f128_ps::<LOW>(quads[c], quads[4 + c]));
+                block[4 + c] = Self(_mm256_permute2f128_ps::<HIGH>(quads[c], quads[4 + c]));
             }
         }
     }

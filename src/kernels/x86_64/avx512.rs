@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::kernel_table;
+use crate::kernels::LANE_GROUP;
 use crate::kernels::vector::Vector;
 
 kernel_table!("avx512", "avx512f,avx512dq", Lanes);
@@ -151,14 +152,14 @@ unsafe impl Vector for Lanes {
     }
 
     #[inline(always)]
-    unsafe fn transpose(row: impl Fn(usize) -> Self, mut column: impl FnMut(usize, Self)) {
+    unsafe fn transpose(block: &mut [Self; LANE_GROUP]) {
         // SAFETY: instructions available.
         unsafe {
             // Four rows at a time within quarters of 128 bits: `quads[4g + c]` has in quarter q
             // the columns 4q + c of the rows 4g to 4g + 3.
             let mut quads = [_mm512_setzero_ps(); 16];
-            for g in (0..16).step_by(4) {
-                let (a, b, c, d) = (row(g).0, row(g + 1).0, row(g + 2).0, row(g + 3).0);
+            for g in [0, 4, 8, 12] {
+                let (a, b, c, d) = (block[g].0, block[g + 1].0, block[g + 2].0, block[g + 3].0);
                 let ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
                 let cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
                 quads[g] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd));
@@ -171,13 +172,13 @@ unsafe impl Vector for Lanes {
             const EVEN: i32 = 0b10_00_10_00;
             const ODD: i32 = 0b11_01_11_01;
             for c in 0..4 {
-                let (a, b, c2, d) = (quads[c], quads[4 + c], quads[8 + c], quads[12 + c]);
-                let (ab, cd) = (_mm512_shuffle_f32x4::<EVEN>(a, b), _mm512_shuffle_f32x4::<EVEN>(c2, d));
-                column(c, Self(_mm512_shuffle_f32x4::<EVEN>(ab, cd)));
-                column(8 + c, Self(_mm512_shuffle_f32x4::<ODD>(ab, cd)));
-                let (ab, cd) = (_mm512_shuffle_f32x4::<ODD>(a, b), _mm512_shuffle_f32x4::<ODD>(c2, d));
-                column(4 + c, Self(_mm512_shuffle_f32x4::<EVEN>(ab, cd)));
-                column(12 + c, Self(_mm512_shuffle_f32x4::<ODD>(ab, cd)));
+                let (q, r, s, t) = (quads[c], quads[4 + c], quads[8 + c], quads[12 + c]);
+                let (qr, st) = (_mm512_shuffle_f32x4::<EVEN>(q, r), _mm512_shuffle_f32x4::<EVEN>(s, t));
+                block[c] = Self(_mm512_shuffle_f32x4::<EVEN>(qr, st));
+                block[8 + c] = Self(_mm512_shuffle_f32x4::<ODD>(qr, st));
+                let (qr, st) = (_mm512_shuffle_f32x4::<ODD>(q, r), _mm512_shuffle_f32x4::<ODD>(s, t));
+                block[4 + c] = Self(_mm512_shuffle_f32x4::<EVEN>(qr, st));
+                block[12 + c] = Self(_mm512_shuffle_f32x4::<ODD>(qr, st));
             }
         }
     }
