@@ -4,8 +4,12 @@
 //! `c·TILE + i`. Kernels compute whole groups of [`LANE_GROUP`] lanes; what the lanes beyond the
 //! tile's cells hold does not matter, and no lane ever influences another.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod packed;
 mod scalar;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod table;
 mod transfer;
 mod vector;
 #[cfg(target_arch = "x86_64")]
@@ -81,6 +85,9 @@ impl UniformTable {
     }
 }
 
+/// Names the instruction set of sessions that name none.
+const FORCE: &str = "EMUCELL_FORCE_ISA";
+
 /// The operations of one instruction set.
 ///
 /// # Safety
@@ -136,22 +143,26 @@ impl Kernels {
         if x86_64::avx512::is_available() {
             all.push(&x86_64::avx512::KERNELS);
         }
+        #[cfg(target_arch = "aarch64")]
+        all.push(&aarch64::neon::KERNELS);
         all
     }
 
-    /// The instruction set called `name`, or the fastest.
+    /// The instruction set called `name`; without a name that which the environment variable
+    /// `EMUCELL_FORCE_ISA` names, for tests of programs that cannot choose; else the fastest.
     ///
     /// # Errors
     /// A name that is unknown or not available on this machine.
     pub fn select(name: Option<&str>) -> Result<&'static Self> {
         let available = Self::available();
-        let Some(name) = name else {
+        let forced = std::env::var(FORCE).ok();
+        let Some(name) = name.or(forced.as_deref()) else {
             return Ok(available[available.len() - 1]);
         };
         available.iter().copied().find(|k| k.name == name).ok_or_else(|| {
             let names: Vec<&str> = available.iter().map(|k| k.name).collect();
             Error::unsupported(format!("instruction set \"{name}\" on this machine"))
-                .remedy(format!("use one of {}", names.join(", ")))
+                .remedy(format!("use one of {}, by the session's option or {FORCE}", names.join(", ")))
         })
     }
 }

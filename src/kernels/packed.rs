@@ -54,6 +54,12 @@ impl PackedDense {
         Self { n_inputs, n_outputs, activation, weights: packed, n_blocks, padded_outputs, weights_by_input }
     }
 
+    /// Whether there are so few rows that each sum is formed in two parts: that of the inputs 0, 2, … and
+    /// the bias, and that of the inputs 1, 3, …
+    pub(super) fn is_narrow(&self) -> bool {
+        self.n_outputs <= 3
+    }
+
     /// The rows of each block; its weights begin at (n_inputs + 1) · first row.
     pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
         blocks(self.n_outputs, self.n_blocks)

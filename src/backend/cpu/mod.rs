@@ -40,8 +40,7 @@ pub struct CpuBackend {
     /// For states in double precision.
     increments: Option<Increments>,
     check: Check,
-    workers: Vec<Mutex<Worker>>,
-    pool: Pool,
+    crew: Crew,
 }
 
 impl CpuBackend {
@@ -63,18 +62,33 @@ impl CpuBackend {
             plan,
             increments,
             check: options.check,
-            workers,
-            pool: Pool::new(options.n_threads - 1)?,
+            crew: Crew { workers, pool: Pool::new(options.n_threads - 1)? },
         })
     }
+}
 
+/// The threads of a backend, each with memory for one tile.
+struct Crew {
+    workers: Vec<Mutex<Worker>>,
+    pool: Pool,
+}
+
+impl Crew {
     /// Calls `work` for each tile of `n_cells` cells, with the worker of the thread that has it.
-    fn share(&self, n_cells: usize, work: impl Fn(&mut Worker, Range<usize>) + Sync) -> Result<Tally> {
+    fn share(&mut self, n_cells: usize, work: impl Fn(&mut Worker, Range<usize>) + Sync) -> Result<Tally> {
         let tiles = n_cells.div_ceil(TILE);
         let n_threads = self.workers.len().min(tiles.max(1));
+        if n_threads == 1 {
+            let worker = self.workers[0].get_mut().expect(NOT_AFTER_A_PANIC);
+            for first in (0..n_cells).step_by(TILE) {
+                work(worker, first..n_cells.min(first + TILE));
+            }
+            return Ok(worker.take_tally());
+        }
         let first_cell = |thread: usize| (tiles * thread / n_threads * TILE).min(n_cells);
+        let workers = &self.workers;
         let finished = self.pool.run(n_threads, &|thread| {
-            let mut worker = lock(&self.workers[thread]);
+            let mut worker = lock(&workers[thread]);
             let end = first_cell(thread + 1);
             for first in (first_cell(thread)..end).step_by(TILE) {
                 work(&mut worker, first..end.min(first + TILE));
@@ -83,13 +97,15 @@ impl CpuBackend {
         // Where it happened must not matter to the caller: it goes on as this thread's panic.
         finished.unwrap_or_else(|payload| std::panic::resume_unwind(payload));
         let mut tally = Tally::default();
-        self.workers[..n_threads].iter().for_each(|worker| tally += lock(worker).take_tally());
+        workers[..n_threads].iter().for_each(|worker| tally += lock(worker).take_tally());
         Ok(tally)
     }
 }
 
+const NOT_AFTER_A_PANIC: &str = "a backend is not used again after a panic";
+
 fn lock(worker: &Mutex<Worker>) -> MutexGuard<'_, Worker> {
-    worker.lock().expect("a backend is not used again after a panic")
+    worker.lock().expect(NOT_AFTER_A_PANIC)
 }
 
 impl Backend for CpuBackend {
@@ -98,19 +114,20 @@ impl Backend for CpuBackend {
     }
 
     unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
+        let Self { plan, check, crew, .. } = self;
         // SAFETY: every tile of cells belongs to one thread; the caller vouches for the job.
-        self.share(job.n_cells, |worker, cells| unsafe {
-            worker.evaluate(&self.plan, &self.check, job, cells)
-        })
+        crew.share(job.n_cells, |worker, cells| unsafe { worker.evaluate(plan, check, job, cells) })
     }
 
     unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally> {
-        // SAFETY: as above.
-        self.share(job.n_cells, |worker, cells| unsafe {
-            match self.increments.as_ref().filter(|increments| increments.serve(job)) {
-                Some(increments) => worker.step_by_increments(increments, &self.check, job, cells),
-                None => worker.step(&self.plan, &self.check, job, cells),
-            }
-        })
+        let Self { plan, increments, check, crew, .. } = self;
+        match increments.as_ref().filter(|increments| increments.serve(job)) {
+            // SAFETY: as above.
+            Some(increments) => crew.share(job.n_cells, |worker, cells| unsafe {
+                worker.step_by_increments(increments, check, job, cells);
+            }),
+            // SAFETY: as above.
+            None => crew.share(job.n_cells, |worker, cells| unsafe { worker.step(plan, check, job, cells) }),
+        }
     }
 }

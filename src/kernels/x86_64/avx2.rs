@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::kernel_table;
 use crate::kernels::LANE_GROUP;
+use crate::kernels::table::kernel_table;
 use crate::kernels::vector::Vector;
 
 kernel_table!("avx2", "avx2,fma", Lanes);

@@ -1,0 +1,3 @@
+//! Instruction sets of 64-bit ARM.
+
+pub mod neon;
