@@ -4,6 +4,7 @@ mod arrays;
 mod bench;
 mod build_engine;
 mod convert;
+mod distill;
 mod eval;
 mod generate;
 mod harvest;
@@ -48,6 +49,7 @@ enum Command {
     Bench(bench::Bench),
     BuildEngine(build_engine::BuildEngine),
     Convert(convert::Convert),
+    Distill(distill::Distill),
     Structure(structure::StructureCommand),
     Verify(verify::Verify),
     Harvest(harvest::Harvest),
@@ -92,6 +94,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench(bench) => bench.run(),
         Command::BuildEngine(build) => build.run(),
         Command::Convert(convert) => convert.run(),
+        Command::Distill(distill) => distill.run(),
         Command::Structure(structure) => structure.run(),
         Command::Verify(verify) => verify.run(),
         Command::Harvest(harvest) => harvest.run(),

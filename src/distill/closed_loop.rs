@@ -1,0 +1,77 @@
+//! How far a surrogate goes astray when it follows its own steps: cells paced side by side with the model's.
+
+use crate::error::{Error, Result};
+use crate::protocol::{Criteria, Pulse, Response, Sampling, Schedule, Trace, beats, pace};
+use crate::step_function::StepFunction;
+
+/// Cells that are paced, and what the model did.
+pub struct ClosedLoop {
+    dt: f64,
+    schedules: Vec<Schedule>,
+    criteria: Criteria,
+    model: Vec<Trace>,
+}
+
+/// How far two paced cells are apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Departure {
+    /// Largest relative error of an action potential's duration, ∞ where one is missing or superfluous.
+    pub apd90: f64,
+    /// Mean relative error.
+    pub apd90_mean: f64,
+    /// Root of the mean square error of V.
+    pub voltage: f64,
+}
+
+/// Steps from one recorded potential to the next.
+const EVERY: u32 = 5;
+
+impl ClosedLoop {
+    /// Paces the model, `beats` times for each of the cycle lengths.
+    pub fn new(
+        model: &mut dyn StepFunction,
+        dt: f64,
+        pulse: Pulse,
+        cycle_lengths: &[f64],
+        n_beats: u32,
+    ) -> Result<Self> {
+        let schedules = cycle_lengths.iter().map(|&c| Schedule::regular(pulse, c, n_beats, dt));
+        let schedules: Vec<Schedule> = schedules.collect::<Result<_>>()?;
+        let single = Schedule::regular(pulse, 1500.0, 1, dt)?;
+        let sampling = Sampling { every: EVERY, states: false };
+        let alone = pace(model, dt, &[single], sampling)?.remove(0);
+        let criteria = Criteria::from_normal(&alone.voltage, alone.interval).ok_or_else(|| {
+            Error::numeric(format!("no action potential follows a stimulus of {}", pulse.strength))
+                .remedy("name a stronger stimulus, or a longer one")
+        })?;
+        let model = pace(model, dt, &schedules, sampling)?;
+        Ok(Self { dt, schedules, criteria, model })
+    }
+
+    /// Paces `surrogate` in the same way and compares.
+    pub fn departure(&self, surrogate: &mut dyn StepFunction) -> Result<Departure> {
+        let traces = pace(surrogate, self.dt, &self.schedules, Sampling { every: EVERY, states: false })?;
+        let mut departure = Departure::default();
+        let (mut square, mut samples, mut n_beats) = (0.0, 0, 0);
+        for ((schedule, model), surrogate) in self.schedules.iter().zip(&self.model).zip(&traces) {
+            let starts: Vec<f64> = schedule.starts.iter().map(|&s| s as f64 * self.dt).collect();
+            let of = |trace: &Trace| beats(&trace.voltage, trace.interval, &starts, &self.criteria);
+            // A beat that the pacing cuts off is nobody's fault.
+            for (expected, found) in of(model).iter().zip(&of(surrogate)) {
+                let error = match (expected.response, found.response) {
+                    (Response::Complete(_, a), Response::Complete(_, b)) => (b.apd90 / a.apd90 - 1.0).abs(),
+                    (a, b) if std::mem::discriminant(&a) == std::mem::discriminant(&b) => 0.0,
+                    _ => f64::INFINITY,
+                };
+                departure.apd90 = departure.apd90.max(error);
+                departure.apd90_mean += error;
+                n_beats += 1;
+            }
+            square += model.voltage.iter().zip(&surrogate.voltage).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            samples += model.voltage.len();
+        }
+        departure.apd90_mean /= f64::from(n_beats.max(1));
+        departure.voltage = (square / samples.max(1) as f64).sqrt();
+        Ok(departure)
+    }
+}

@@ -1,0 +1,159 @@
+//! The part of a surrogate that is exact up to the spacing of tables, and how fine these have to be.
+
+use std::collections::BTreeMap;
+
+use super::ask::Asker;
+use super::assemble::{Assembler, Layout};
+use super::grid::{Samples, Tabulated};
+use super::quantity::Quantities;
+use super::terms::Formula;
+use crate::error::Result;
+use crate::harvest::Visited;
+use crate::program::Program;
+use crate::structure::StateIndex;
+
+/// Intervals of the finest table.
+const FINEST: usize = 8192;
+/// Intervals of the coarsest table.
+const COARSEST: usize = 64;
+/// Visited cells at which one step is compared.
+const SAMPLES: usize = 3_000;
+/// A sum of terms whose steps depart more than this from the model's, as a part of all that happens to the state, does not
+/// describe it.
+const DESCRIBES: f64 = 1e-2;
+
+/// Tables and terms with the spacing chosen.
+pub struct Exact {
+    pub formula: Formula,
+    pub layout: Layout,
+    samples: BTreeMap<StateIndex, Samples>,
+    /// Intervals of every table.
+    pub intervals: BTreeMap<StateIndex, usize>,
+}
+
+/// One step of visited cells by the model.
+pub struct Steps {
+    cells: Vec<f64>,
+    stimulus: Vec<f64>,
+    next: Vec<f64>,
+    n_states: usize,
+}
+
+impl Steps {
+    pub fn new(asker: &mut Asker, visited: &Visited) -> Result<Self> {
+        let stride = visited.len().div_ceil(SAMPLES).max(1);
+        let chosen: Vec<usize> = (0..visited.len()).step_by(stride).collect();
+        let cells: Vec<f64> = chosen.iter().flat_map(|&i| visited.cell(i).to_vec()).collect();
+        let stimulus: Vec<f64> = chosen.iter().map(|&i| visited.stimulus[i]).collect();
+        let next = asker.next(&cells, &stimulus)?;
+        Ok(Self { cells, stimulus, next, n_states: visited.n_states })
+    }
+
+    /// Of each state: Σ |error of the increment| / Σ |increment|.
+    pub fn errors(&self, program: &Program) -> Vec<f64> {
+        let n = self.n_states;
+        let mut error = vec![0.0; n];
+        let mut change = vec![f64::MIN_POSITIVE; n];
+        for (i, (cell, next)) in self.cells.chunks(n).zip(self.next.chunks(n)).enumerate() {
+            let mut inputs = cell.to_vec();
+            inputs.extend((program.n_inputs() > n).then_some(self.stimulus[i]));
+            let found = program.evaluate_reference(&inputs);
+            for j in (0..n).filter(|&j| next[j].is_finite()) {
+                error[j] += (found[j] - next[j]).abs();
+                change[j] += (next[j] - cell[j]).abs();
+            }
+        }
+        error.iter().zip(&change).map(|(e, c)| e / c).collect()
+    }
+}
+
+impl Exact {
+    /// Takes the model apart into terms, leaves what they do not describe to be learned, and chooses the tables' spacing so that
+    /// no state's steps depart more than `accuracy` (relative), or as little as the finest tables allow.
+    pub fn new(
+        quantities: &Quantities,
+        asker: &mut Asker,
+        visited: &Visited,
+        ranges: &[[f64; 2]],
+        accuracy: f64,
+    ) -> Result<Self> {
+        let formula = Formula::new(quantities, asker, visited, ranges)?;
+        let mut exact =
+            Self { layout: Layout::new(&formula), formula, samples: BTreeMap::new(), intervals: BTreeMap::new() };
+        exact.sample(quantities, asker, ranges)?;
+        let steps = Steps::new(asker, visited)?;
+        let errors = steps.errors(&exact.program()?);
+        let described = |s: &StateIndex| errors[*s] <= DESCRIBES;
+        let wrong: Vec<StateIndex> = exact.formula.summed.iter().copied().filter(|s| !described(s)).collect();
+        if !wrong.is_empty() {
+            log::info!("not described by terms: {wrong:?}, errors {errors:?}");
+            exact.formula.give_up(&wrong);
+            exact.layout = Layout::new(&exact.formula);
+            exact.sample(quantities, asker, ranges)?;
+        }
+        exact.coarsen(&steps, accuracy)?;
+        Ok(exact)
+    }
+
+    fn sample(&mut self, quantities: &Quantities, asker: &mut Asker, ranges: &[[f64; 2]]) -> Result<()> {
+        self.samples.clear();
+        self.intervals.clear();
+        for (&variable, functions) in &self.layout.functions {
+            let samples = Samples::new(quantities, asker, functions, ranges[variable], FINEST)?;
+            self.samples.insert(variable, samples);
+            self.intervals.insert(variable, FINEST);
+        }
+        Ok(())
+    }
+
+    /// Makes one table after the other as coarse as `accuracy` allows.
+    fn coarsen(&mut self, steps: &Steps, accuracy: f64) -> Result<()> {
+        let learned = self.formula.unknown.clone();
+        let finest = steps.errors(&self.program()?);
+        let good = |errors: &[f64]| {
+            let pairs = errors.iter().zip(&finest).enumerate();
+            pairs.filter(|(j, _)| !learned.contains(j)).all(|(_, (e, f))| *e <= accuracy.max(1.05 * f))
+        };
+        let variables: Vec<StateIndex> = self.intervals.keys().copied().collect();
+        for variable in variables {
+            loop {
+                let n = self.intervals[&variable];
+                if n <= COARSEST {
+                    break;
+                }
+                self.intervals.insert(variable, n / 2);
+                if !good(&steps.errors(&self.program()?)) {
+                    self.intervals.insert(variable, n);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Halves the spacing of the table of V, if it is not the finest already.
+    pub fn refine(&mut self) -> bool {
+        match self.intervals.get_mut(&0) {
+            Some(n) if *n < FINEST => {
+                *n *= 2;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub fn tables(&self) -> Vec<Tabulated> {
+        self.samples.iter().map(|(variable, samples)| samples.table(self.intervals[variable])).collect()
+    }
+
+    /// Exact states as the terms say; those that are to be learned stay as they are.
+    pub fn program(&self) -> Result<Program> {
+        let n_states = self.n_states();
+        Assembler::new(n_states, &self.formula, &self.layout, &self.tables())?.finish(&self.formula)
+    }
+
+    fn n_states(&self) -> usize {
+        let f = &self.formula;
+        f.gates.len() + f.memoryless.len() + f.constant.len() + f.summed.len() + f.unknown.len()
+    }
+}
