@@ -1,16 +1,23 @@
 //! `emucell distill`: a compiled cell model to a surrogate.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
 
 use super::model::Model;
-use crate::distill::{self, Options};
+use crate::distill::{self, Distilled, Options};
 use crate::error::{Error, Result};
 use crate::format::onnx;
 use crate::harvest;
 use crate::protocol::Pulse;
 use crate::structure;
+use crate::verify::{self, Quantity, Reference, Targets, TrainingCycles, Unit, VerificationReport};
 
 /// Make a surrogate of a compiled cell model: tables where they are exact, networks for the remainder.
+///
+/// It is verified at cycle lengths that were not used to make it. A surrogate that misses its targets is written all the same,
+/// marked as not verified; the exit code is 1 then.
 #[derive(Debug, clap::Args)]
 pub struct Distill {
     #[command(flatten)]
@@ -20,6 +27,10 @@ pub struct Distill {
     #[arg(long, short, value_name = "FILE.onnx")]
     output: PathBuf,
 
+    /// Errors that must not be exceeded, for example "apd90 1%, cv 1%, beats 500".
+    #[arg(long, value_name = "TARGETS", default_value = "apd90 1%, cv 1%")]
+    target: Targets,
+
     /// Length of the pacing that visits states, ms.
     #[arg(long, value_name = "MS", default_value_t = 1500.0)]
     time: f64,
@@ -28,16 +39,28 @@ pub struct Distill {
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
-    /// Print the result as JSON.
+    /// Print the verification as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// Cells that are paced side by side to visit states.
+const CELLS: usize = 32;
+/// Cycle lengths at which the surrogate is tried while it is made, ms.
+const CYCLE_LENGTHS: [f64; 4] = [340.0, 460.0, 620.0, 870.0];
+
 impl Distill {
     pub fn run(self) -> Result<()> {
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        let shown = bar.clone();
+        let mut progress = move |text: &str| match shown.is_hidden() {
+            true => eprintln!("{text}"),
+            false => shown.set_message(text.to_owned()),
+        };
         let mut model = self.model.open()?;
         let stimulus = self.model.stimulus(&mut model)?;
-        let mut progress = |text: &str| eprintln!("{text}");
+        let pulse = Pulse { strength: stimulus.strength, duration: stimulus.duration };
         progress("visiting states");
         let visited = harvest::harvest(
             &mut model,
@@ -46,7 +69,7 @@ impl Distill {
                 strength: stimulus.strength,
                 duration: stimulus.duration,
                 time: self.time,
-                n_cells: 32,
+                n_cells: CELLS,
                 seed: self.seed,
                 ..harvest::Options::default()
             },
@@ -54,25 +77,63 @@ impl Distill {
         progress("taking the step apart");
         let name = self.model.library.file_name();
         let name = name.ok_or_else(|| Error::invalid("a path without a file name"))?;
+        let library = name.to_string_lossy().into_owned();
         let options = structure::Options {
-            library: name.to_string_lossy().into_owned(),
+            library: library.clone(),
             dt: self.model.dt,
             seed: self.seed,
             ..structure::Options::default()
         };
         let structure = structure::detect(&mut model, &visited, &options)?;
-        let options = Options {
-            pulse: Pulse { strength: stimulus.strength, duration: stimulus.duration },
-            apd90: 1e-4,
-            cycle_lengths: vec![340.0, 460.0, 620.0, 870.0],
-            beats: 4,
-        };
-        let distilled = distill::distill(&mut model, &visited, &structure, &options, &mut progress)?;
-        onnx::save(&self.output, &distilled.surrogate)?;
+        let options = Options { pulse, apd90: self.apd90(), cycle_lengths: CYCLE_LENGTHS.to_vec(), beats: 4 };
+        let Distilled { surrogate, .. } =
+            distill::distill(&mut model, &visited, &structure, &options, &mut progress)?;
+        onnx::save(&self.output, &surrogate)?;
+        progress("verifying");
+        let options = self.verification(pulse).avoiding(&TrainingCycles::of(&surrogate));
+        let reference = Reference::measure(&mut model, self.model.dt, &options)?;
+        let verification = reference.verify(&Arc::new(surrogate.clone()))?;
+        let entry = verification.entry(&self.target, &library);
+        onnx::save(&self.output, &surrogate.with_verification(&entry))?;
+        bar.finish_and_clear();
+        let name = self.output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let report = VerificationReport::new(name, library, &verification);
         match self.json {
-            true => println!("{}", serde_json::to_string_pretty(&distilled.summary).expect("plain data")),
-            false => println!("{:?}", distilled.summary),
+            true => print!("{}", report.json()),
+            false => print!("{}", report.text()),
         }
-        Ok(())
+        match verification.missed() {
+            missed if missed.is_empty() => Ok(()),
+            missed => Err(Error::numeric(format!("targets are missed: {}", missed.join("; ")))
+                .in_file(&self.output)
+                .remedy("raise the budget or the targets; the file says that it is not verified")),
+        }
+    }
+
+    /// The relative error of APD90 that is aimed at.
+    fn apd90(&self) -> f64 {
+        let of = |t: &verify::Target| match (t.quantity, t.unit) {
+            (Quantity::Apd90 | Quantity::Apd50 | Quantity::Cv, Unit::Percent) => Some(t.limit / 100.0),
+            // A millisecond of a few hundred.
+            (Quantity::Apd90 | Quantity::Apd50, Unit::Milliseconds) => Some(t.limit / 300.0),
+            _ => None,
+        };
+        self.target.0.iter().filter_map(of).fold(0.01, f64::min)
+    }
+
+    /// What the targets need, and no more.
+    fn verification(&self, pulse: Pulse) -> verify::Options {
+        let names = |quantity| self.target.0.iter().any(|t| t.quantity == quantity);
+        let (quick, full) = (verify::Options::quick(pulse), verify::Options::new(pulse));
+        verify::Options {
+            cycle_lengths: full.cycle_lengths,
+            cable_time: if names(Quantity::Apd90) { full.cable_time } else { quick.cable_time },
+            restitution_beats: if names(Quantity::Restitution) { full.restitution_beats } else { 0 },
+            alternans_lengths: if names(Quantity::Alternans) { full.alternans_lengths } else { Vec::new() },
+            long_beats: if names(Quantity::Beats) { full.long_beats } else { 0 },
+            cost: true,
+            targets: self.target.clone(),
+            ..quick
+        }
     }
 }

@@ -17,20 +17,12 @@ impl<'a> Asker<'a> {
         Self { model, dt }
     }
 
-    pub fn dt(&self) -> f64 {
-        self.dt
-    }
-
     pub fn n_states(&self) -> usize {
         self.model.n_states()
     }
 
     pub fn initial_state(&self) -> &[f64] {
         self.model.initial_state()
-    }
-
-    pub fn model(&mut self) -> &mut dyn StepFunction {
-        self.model
     }
 
     /// The states after one step, cell after cell; `stimulus` has one number a cell.

@@ -54,16 +54,10 @@ pub struct Assembler<'a> {
 }
 
 impl<'a> Assembler<'a> {
-    /// Starts with the tables. The inputs are the states and, where the formula has one, the stimulus.
-    pub fn new(
-        n_states: usize,
-        formula: &Formula,
-        layout: &'a Layout,
-        tabulated: &[Tabulated],
-    ) -> Result<Self> {
-        let n_inputs = n_states + usize::from(!formula.stimulus.is_empty());
+    /// Starts with the tables. The inputs are the states and the stimulus.
+    pub fn new(n_states: usize, layout: &'a Layout, tabulated: &[Tabulated]) -> Result<Self> {
         let mut assembler =
-            Self { builder: ProgramBuilder::new(n_inputs)?, layout, tables: BTreeMap::new(), n_states };
+            Self { builder: ProgramBuilder::new(n_states + 1)?, layout, tables: BTreeMap::new(), n_states };
         for table in tabulated {
             let block = assembler.look_up(table)?;
             assembler.tables.insert(table.variable, block);
@@ -93,7 +87,8 @@ impl<'a> Assembler<'a> {
         let distance = b.binary(BinaryOperator::Maximum, beyond, zero)?;
         let both = b.concat(&[passed, distance])?;
         let width = tabulated.table.width;
-        let row = |j: usize| jumps.iter().map(move |k| k.heights[j]).chain(jumps.iter().map(move |k| k.bends[j]));
+        let row =
+            |j: usize| jumps.iter().map(move |k| k.heights[j]).chain(jumps.iter().map(move |k| k.bends[j]));
         let weights = (0..width).flat_map(|j| row(j).map(|w| w as f32)).collect();
         let added = b.dense(both, weights, vec![0.0; width], Activation::Linear)?;
         b.binary(BinaryOperator::Add, smooth, added)
@@ -161,10 +156,8 @@ impl<'a> Assembler<'a> {
         let mut weights: Vec<Vec<f32>> =
             formula.terms.iter().map(|t| target_column(&t.targets, &formula.summed)).collect();
         let stimulated = target_column(&formula.stimulus, &formula.summed);
-        if stimulated.iter().any(|&w| w != 0.0) || finished.is_empty() {
-            finished.push((BlockId::INPUT, if formula.stimulus.is_empty() { 0 } else { self.n_states }));
-            weights.push(stimulated);
-        }
+        finished.push((BlockId::INPUT, self.n_states));
+        weights.push(stimulated);
         let all = self.gather(&finished)?;
         let rows = (0..formula.summed.len()).flat_map(|row| weights.iter().map(move |w| w[row])).collect();
         self.builder.dense(all, rows, vec![0.0; formula.summed.len()], Activation::Linear)
@@ -173,9 +166,8 @@ impl<'a> Assembler<'a> {
     /// Ends with the next value of every state.
     pub fn finish(mut self, formula: &Formula) -> Result<Program> {
         let mut next: Vec<Option<Place>> = vec![None; self.n_states];
-        let inputs = |states: &[StateIndex]| -> Vec<Place> {
-            states.iter().map(|&s| (BlockId::INPUT, s)).collect()
-        };
+        let inputs =
+            |states: &[StateIndex]| -> Vec<Place> { states.iter().map(|&s| (BlockId::INPUT, s)).collect() };
         let n_gates = formula.gates.len();
         if n_gates > 0 {
             let table = self.tables[&0];

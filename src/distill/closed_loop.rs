@@ -1,6 +1,6 @@
 //! How far a surrogate goes astray when it follows its own steps: cells paced side by side with the model's.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::protocol::{Criteria, Pulse, Response, Sampling, Schedule, Trace, beats, pace};
 use crate::step_function::StepFunction;
 
@@ -23,9 +23,6 @@ pub struct Departure {
     pub voltage: f64,
 }
 
-/// Steps from one recorded potential to the next.
-const EVERY: u32 = 5;
-
 impl ClosedLoop {
     /// Paces the model, `beats` times for each of the cycle lengths.
     pub fn new(
@@ -37,20 +34,14 @@ impl ClosedLoop {
     ) -> Result<Self> {
         let schedules = cycle_lengths.iter().map(|&c| Schedule::regular(pulse, c, n_beats, dt));
         let schedules: Vec<Schedule> = schedules.collect::<Result<_>>()?;
-        let single = Schedule::regular(pulse, 1500.0, 1, dt)?;
-        let sampling = Sampling { every: EVERY, states: false };
-        let alone = pace(model, dt, &[single], sampling)?.remove(0);
-        let criteria = Criteria::from_normal(&alone.voltage, alone.interval).ok_or_else(|| {
-            Error::numeric(format!("no action potential follows a stimulus of {}", pulse.strength))
-                .remedy("name a stronger stimulus, or a longer one")
-        })?;
-        let model = pace(model, dt, &schedules, sampling)?;
+        let criteria = Criteria::of(model, dt, pulse)?;
+        let model = pace(model, dt, &schedules, Sampling::fine(dt))?;
         Ok(Self { dt, schedules, criteria, model })
     }
 
     /// Paces `surrogate` in the same way and compares.
     pub fn departure(&self, surrogate: &mut dyn StepFunction) -> Result<Departure> {
-        let traces = pace(surrogate, self.dt, &self.schedules, Sampling { every: EVERY, states: false })?;
+        let traces = pace(surrogate, self.dt, &self.schedules, Sampling::fine(self.dt))?;
         let mut departure = Departure::default();
         let (mut square, mut samples, mut n_beats) = (0.0, 0, 0);
         for ((schedule, model), surrogate) in self.schedules.iter().zip(&self.model).zip(&traces) {

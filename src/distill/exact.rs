@@ -56,7 +56,7 @@ impl Steps {
         let mut change = vec![f64::MIN_POSITIVE; n];
         for (i, (cell, next)) in self.cells.chunks(n).zip(self.next.chunks(n)).enumerate() {
             let mut inputs = cell.to_vec();
-            inputs.extend((program.n_inputs() > n).then_some(self.stimulus[i]));
+            inputs.push(self.stimulus[i]);
             let found = program.evaluate_reference(&inputs);
             for j in (0..n).filter(|&j| next[j].is_finite()) {
                 error[j] += (found[j] - next[j]).abs();
@@ -78,8 +78,12 @@ impl Exact {
         accuracy: f64,
     ) -> Result<Self> {
         let formula = Formula::new(quantities, asker, visited, ranges)?;
-        let mut exact =
-            Self { layout: Layout::new(&formula), formula, samples: BTreeMap::new(), intervals: BTreeMap::new() };
+        let mut exact = Self {
+            layout: Layout::new(&formula),
+            formula,
+            samples: BTreeMap::new(),
+            intervals: BTreeMap::new(),
+        };
         exact.sample(quantities, asker, ranges)?;
         let steps = Steps::new(asker, visited)?;
         let errors = steps.errors(&exact.program()?);
@@ -149,7 +153,7 @@ impl Exact {
     /// Exact states as the terms say; those that are to be learned stay as they are.
     pub fn program(&self) -> Result<Program> {
         let n_states = self.n_states();
-        Assembler::new(n_states, &self.formula, &self.layout, &self.tables())?.finish(&self.formula)
+        Assembler::new(n_states, &self.layout, &self.tables())?.finish(&self.formula)
     }
 
     fn n_states(&self) -> usize {

@@ -67,8 +67,7 @@ pub fn evaluate(
     functions: &[Function],
     xs: &[f64],
 ) -> Result<Vec<f64>> {
-    let mut values: Vec<f64> =
-        xs.iter().flat_map(|_| functions.iter().map(|f| f.constant)).collect();
+    let mut values: Vec<f64> = xs.iter().flat_map(|_| functions.iter().map(|f| f.constant)).collect();
     let Some(first) = functions.first() else { return Ok(values) };
     let sections = || functions.iter().flat_map(|f| &f.sections);
     let mut places: Vec<&[(StateIndex, f64)]> = Vec::new();
@@ -78,12 +77,10 @@ pub fn evaluate(
         }
     }
     for place in places {
-        let mut wanted: Vec<Quantity> =
-            sections().filter(|s| s.fixed == place).map(|s| s.quantity).collect();
+        let mut wanted: Vec<Quantity> = sections().filter(|s| s.fixed == place).map(|s| s.quantity).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let varied: Vec<StateIndex> =
-            [first.variable].into_iter().chain(place.iter().map(|p| p.0)).collect();
+        let varied: Vec<StateIndex> = [first.variable].into_iter().chain(place.iter().map(|p| p.0)).collect();
         let point = |&x: &f64| [x].into_iter().chain(place.iter().map(|p| p.1));
         let points: Vec<f64> = xs.iter().flat_map(point).collect();
         let found = quantities.at(asker, &wanted, &varied, &points)?;

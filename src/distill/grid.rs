@@ -169,9 +169,8 @@ fn find_jumps(
     let xs: Vec<f64> = (0..=n).map(|i| range[0] + (range[1] - range[0]) * i as f64 / n as f64).collect();
     let values = finite_values(quantities, asker, functions, &xs)?;
     let value = |i: usize, j: usize| values[i * width + j];
-    let size: Vec<f64> = (0..width)
-        .map(|j| (0..=n).map(|i| value(i, j).abs()).fold(f64::MIN_POSITIVE, f64::max))
-        .collect();
+    let size: Vec<f64> =
+        (0..width).map(|j| (0..=n).map(|i| value(i, j).abs()).fold(f64::MIN_POSITIVE, f64::max)).collect();
     let noise: Vec<f64> = functions.iter().map(|f| 10.0 * f.noise(quantities)).collect();
     // An interval, the function that seems to jump there, and the difference that it started with.
     let mut open: Vec<([f64; 2], usize, f64)> = Vec::new();
@@ -225,7 +224,8 @@ fn find_jumps(
             let after = (-3.0 * v(3, j) + 4.0 * v(4, j) - v(5, j)) / (2.0 * far);
             after - before
         };
-        let heights = (0..width).map(|j| if height(j).abs() > noise[j].max(1e-9 * size[j]) { height(j) } else { 0.0 });
+        let heights =
+            (0..width).map(|j| if height(j).abs() > noise[j].max(1e-9 * size[j]) { height(j) } else { 0.0 });
         // A bend matters by what it does to the function within an interval.
         let coarse = (range[1] - range[0]) / COARSE as f64;
         let bends = (0..width)

@@ -9,7 +9,6 @@ mod function;
 mod grid;
 mod quantity;
 mod separate;
-mod stepper;
 mod terms;
 
 use std::sync::Arc;
@@ -22,13 +21,13 @@ use self::ask::Asker;
 use self::closed_loop::ClosedLoop;
 use self::exact::Exact;
 use self::quantity::Quantities;
-use self::stepper::Stepper;
 use crate::error::{Error, Result};
 use crate::harvest::Visited;
 use crate::protocol::Pulse;
 use crate::step_function::StepFunction;
 use crate::structure::{StateIndex, Structure};
 use crate::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
+use crate::verify::SurrogateCells;
 
 pub use self::closed_loop::Departure;
 
@@ -57,6 +56,8 @@ pub struct Distilled {
 /// How a surrogate was found and how good it is at the cycle lengths of its making.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
+    /// Cycle lengths of the cells that were paced to make it, ms.
+    pub training_cycle_lengths: Vec<f64>,
     /// Relative errors of action potentials and root mean square error of V.
     pub departure: Departure,
     /// Table intervals by state.
@@ -102,7 +103,7 @@ pub fn distill(
     progress("pacing the surrogate");
     let (surrogate, departure) = loop {
         let surrogate = surrogate(structure, &domain, asker.initial_state(), exact.program()?)?;
-        let departure = closed_loop.departure(&mut Stepper::new(Arc::new(surrogate.clone()))?)?;
+        let departure = closed_loop.departure(&mut SurrogateCells::new(&Arc::new(surrogate.clone()))?)?;
         progress(&format!(
             "{} intervals of V: APD90 within {:.4} %, V within {:.2e}",
             exact.intervals.get(&0).copied().unwrap_or(0),
@@ -114,15 +115,17 @@ pub fn distill(
         }
     };
     let summary = Summary {
+        training_cycle_lengths: options.cycle_lengths.clone(),
         departure,
         intervals: exact.intervals.clone(),
         terms: exact.formula.terms.len(),
         seconds: began.elapsed().as_secs_f64(),
     };
     let mut provenance = serde_json::Map::new();
-    provenance.insert("method".into(), json!("distilled"));
-    provenance.insert("library".into(), json!(structure.library));
-    provenance.insert("distillation".into(), serde_json::to_value(&summary).expect("plain data"));
+    let mut entry = serde_json::to_value(&summary).expect("plain data");
+    entry["library"] = json!(structure.library);
+    entry["program_version"] = json!(env!("CARGO_PKG_VERSION"));
+    provenance.insert("distill".into(), entry);
     Ok(Distilled { surrogate: surrogate.with_provenance(provenance), summary })
 }
 
@@ -137,9 +140,7 @@ fn surrogate(
         .map(|(state, &[low, high])| Variable::new(&state.name, "", Role::State).with_range(low, high))
         .collect();
     let mut inputs = outputs.clone();
-    if program.n_inputs() > outputs.len() {
-        inputs.push(Variable::new("stimulus", "", Role::Stimulus));
-    }
+    inputs.push(Variable::new("stimulus", "", Role::Stimulus));
     let cell_model = CellModelDescription { name: structure.library.clone(), ..Default::default() };
     let kind = Kind::StepMap { dt: structure.dt };
     Ok(Surrogate::new(kind, inputs, outputs, program)?

@@ -64,7 +64,8 @@ impl Polynomial {
             members.iter().map(|&m| of(m)).collect()
         };
         let wanted: Vec<Vec<u32>> = group.monomials.iter().map(exponents).collect();
-        let product = |e: &[u32], x: &[f64]| -> f64 { e.iter().zip(x).map(|(&e, x)| x.powi(e as i32)).product() };
+        let product =
+            |e: &[u32], x: &[f64]| -> f64 { e.iter().zip(x).map(|(&e, x)| x.powi(e as i32)).product() };
         // Least squares for the monomials that occur and the rest of the increment, which is the same at all nodes: products
         // that do not occur would only spread rounding.
         let n = wanted.len() + 1;
@@ -105,8 +106,7 @@ impl<'s> Quantities<'s> {
         let of_groups = |groups: &[Group]| -> Result<Vec<Polynomial>> {
             groups.iter().map(|g| Polynomial::new(g, ranges, &reference)).collect()
         };
-        let polynomials =
-            structure.increments.iter().map(|i| of_groups(&i.groups)).collect::<Result<_>>()?;
+        let polynomials = structure.increments.iter().map(|i| of_groups(&i.groups)).collect::<Result<_>>()?;
         let states = structure.states.iter().enumerate();
         let gates = states.filter(|(_, s)| s.role == Role::Gate).map(|(i, _)| i).collect();
         let sizes = ranges.iter().map(|r| r[0].abs().max(r[1].abs())).collect();

@@ -85,7 +85,8 @@ struct Pair {
 impl Pair {
     /// Values on the product of two axes, row by row of the first.
     fn values(&self, quantities: &Quantities, asker: &mut Asker, axes: &[Vec<f64>; 2]) -> Result<Vec<f64>> {
-        let points: Vec<f64> = axes[0].iter().flat_map(|&x| axes[1].iter().flat_map(move |&y| [x, y])).collect();
+        let points: Vec<f64> =
+            axes[0].iter().flat_map(|&x| axes[1].iter().flat_map(move |&y| [x, y])).collect();
         let mut values = quantities.at(asker, &[self.quantity], &self.states, &points)?;
         if self.anchored {
             let anchor = self.states.map(|s| quantities.reference()[s]);

@@ -131,7 +131,9 @@ impl Formula {
             });
             match twin {
                 Some(term) => term.functions[0].add(&functions[0], 1.0),
-                None => self.terms.push(Term { functions, states: states.to_vec(), targets: targets.to_vec() }),
+                None => {
+                    self.terms.push(Term { functions, states: states.to_vec(), targets: targets.to_vec() })
+                }
             }
         }
     }
@@ -186,7 +188,8 @@ fn median_increments(asker: &mut Asker, visited: &Visited) -> Result<Vec<f64>> {
     let cells: Vec<f64> = chosen.iter().flat_map(|&i| visited.cell(i).to_vec()).collect();
     let next = asker.next_unstimulated(&cells)?;
     let median = |j: usize| {
-        let mut sizes: Vec<f64> = next.iter().zip(&cells).skip(j).step_by(n).map(|(a, b)| (a - b).abs()).collect();
+        let mut sizes: Vec<f64> =
+            next.iter().zip(&cells).skip(j).step_by(n).map(|(a, b)| (a - b).abs()).collect();
         sizes.retain(|&s| s > 0.0 && s.is_finite());
         sizes.sort_by(f64::total_cmp);
         sizes.get(sizes.len() / 2).copied().unwrap_or(f64::MIN_POSITIVE)
