@@ -6,6 +6,7 @@
 use super::plan::{Layers, Plan};
 use crate::backend::tile::Check;
 use crate::backend::{Advance, Guard, cell_status};
+use crate::error::Result;
 use crate::kernels::{
     AddLimits, Kernels, Rows, TILE, TileColumn, add_tile, add_wanted, store_tile, store_wanted,
 };
@@ -24,19 +25,21 @@ pub struct Increments {
 
 impl Increments {
     /// None if the program adds nothing to any state.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
     pub fn new(
         program: &Program,
         states: &[usize],
         kernels: &'static Kernels,
         layers: &mut Layers,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>> {
         let (program, updates) = program.increments(states);
-        let adds = updates.iter().any(|update| *update != Update::Value);
-        adds.then(|| Self {
-            plan: Plan::new(&program.fused(), kernels, layers),
-            updates,
-            states: states.to_vec(),
-        })
+        if updates.iter().all(|update| *update == Update::Value) {
+            return Ok(None);
+        }
+        let plan = Plan::new(&program.fused(), kernels, layers)?;
+        Ok(Some(Self { plan, updates, states: states.to_vec() }))
     }
 
     /// Whether the job's states are more exact than the program.

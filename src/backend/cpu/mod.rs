@@ -52,9 +52,10 @@ impl CpuBackend {
         check_threads(options.n_threads)?;
         let kernels = Kernels::select(options.instruction_set.as_deref())?;
         let mut layers = Layers::new(kernels);
-        let plan = Plan::new(&program.fused(), kernels, &mut layers);
+        let plan = Plan::new(&program.fused(), kernels, &mut layers)?;
         let states = options.states.as_deref();
-        let increments = states.and_then(|states| Increments::new(program, states, kernels, &mut layers));
+        let increments = states.map(|states| Increments::new(program, states, kernels, &mut layers));
+        let increments = increments.transpose()?.flatten();
         let worker = || Worker::new(&plan, increments.as_ref());
         let workers = (0..options.n_threads).map(|_| Mutex::new(worker())).collect();
         Ok(Self {

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use crate::activation::Activation;
+use crate::error::{Error, Result};
 use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, TileColumn, UniformTable, lanes_for};
 use crate::program::{BinaryOperator, BlockId, Operation, Program, Table};
 
 /// Up to so many cells are faster one by one than in a group of lanes that is mostly empty.
 const FEW_CELLS: usize = 4;
+
+/// Columns of the largest arena, 32 MiB: a hostile file could otherwise ask for gigabytes a thread.
+const MAX_ARENA_WIDTH: usize = 1 << 18;
 
 /// First column of a block in the arena.
 type Column = usize;
@@ -47,8 +51,17 @@ struct Source {
 
 impl Plan {
     /// Lays `program` out for `kernels`, with the weights and tables in `layers` where they are there already.
-    pub fn new(program: &Program, kernels: &'static Kernels, layers: &mut Layers) -> Self {
+    ///
+    /// # Errors
+    /// A program whose blocks do not fit a tile's memory.
+    pub fn new(program: &Program, kernels: &'static Kernels, layers: &mut Layers) -> Result<Self> {
         let (columns, arena_width) = place_blocks(program);
+        if arena_width > MAX_ARENA_WIDTH {
+            return Err(Error::unsupported(format!(
+                "a program that needs {arena_width} numbers a cell at once, where {MAX_ARENA_WIDTH} are possible"
+            ))
+            .remedy("make the network narrower or run it on ONNX Runtime"));
+        }
         let at = |block: BlockId| columns[block.index()];
         let mut instructions = Vec::new();
         let mut constants = Vec::new();
@@ -98,7 +111,7 @@ impl Plan {
                 }
             });
         }
-        Self {
+        Ok(Self {
             kernels,
             instructions,
             constants,
@@ -107,7 +120,7 @@ impl Plan {
             n_outputs: program.n_outputs(),
             input: at(BlockId::INPUT),
             output: at(program.output()),
-        }
+        })
     }
 
     /// Memory for one tile, with the constants in place.
@@ -292,6 +305,20 @@ mod tests {
     }
 
     #[test]
+    fn memory_for_a_tile_has_a_limit() {
+        let mut b = ProgramBuilder::new(1).unwrap();
+        let wide = |i: usize| vec![i as f32; 4096];
+        let blocks: Vec<BlockId> = (0..80).map(|i| b.constant(wide(i)).unwrap()).collect();
+        let sum = blocks
+            .iter()
+            .skip(1)
+            .fold(blocks[0], |sum, &block| b.binary(BinaryOperator::Add, sum, block).unwrap());
+        let kernels = Kernels::select(None).unwrap();
+        let fault = Plan::new(&b.finish(sum), kernels, &mut Layers::new(kernels)).unwrap_err().to_string();
+        assert!(fault.contains("numbers a cell at once"), "{fault}");
+    }
+
+    #[test]
     fn live_blocks_never_share_memory() {
         let mut b = ProgramBuilder::new(4).unwrap();
         let c = b.constant([1.0, 2.0]).unwrap();
@@ -304,7 +331,7 @@ mod tests {
         let scaled = b.binary(BinaryOperator::Multiply, product, late).unwrap();
         let program = b.finish(scaled);
         let kernels = Kernels::select(None).unwrap();
-        let plan = Plan::new(&program, kernels, &mut Layers::new(kernels));
+        let plan = Plan::new(&program, kernels, &mut Layers::new(kernels)).unwrap();
         let mut arena = plan.new_arena();
         for _ in 0..3 {
             for column in 0..4 {
