@@ -28,7 +28,7 @@ Usage: scripts/setup.sh COMMAND
 
   check                say what is missing on this machine, and how to install it
   packages             install what the tests of the C library use and skip otherwise (gfortran, cmake, pkg-config,
-                       valgrind): with apt-get for root on Debian or Ubuntu; elsewhere say what to install
+                       valgrind, Open MPI): with apt-get for root on Debian or Ubuntu; elsewhere say what to install
   libtorch [cpu|cuda]  libtorch $torch_version, which training is built on: .libtorch
                        (cpu: 0.5 GB to download, 0.6 GB on disk; cuda: for an NVIDIA GPU too, 2.5 GB to download,
                        3.8 GB on disk; neither word: what .libtorch is already, else cpu)
@@ -110,7 +110,7 @@ check() {
 packages() {
     local missing=() program package
     for program in gcc:gcc g++:g++ make:make gfortran:gfortran cmake:cmake pkg-config:pkg-config valgrind:valgrind \
-        readelf:binutils; do
+        readelf:binutils mpicxx:libopenmpi-dev mpirun:openmpi-bin; do
         package=${program#*:}
         have "${program%%:*}" || missing+=("$package")
     done
