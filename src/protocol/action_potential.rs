@@ -1,6 +1,6 @@
 //! Action potentials in a sampled transmembrane potential.
 
-use super::pacing::{Pulse, Sampling, Schedule, pace, steps_in};
+use super::pacing::{Pulse, Sampling, Schedule, Trace, pace, steps_in};
 use crate::error::{Error, Result};
 use crate::step_function::StepFunction;
 
@@ -79,22 +79,36 @@ pub struct Beat {
 
 /// Longest action potential that is waited for, ms.
 const LONGEST: f64 = 2000.0;
+/// An action potential does not grow with the stimulus: one so many times as strong …
+const STRONGER: f64 = 1.5;
+/// … makes a response that is larger by this factor only where it is a passive one.
+const PASSIVE: f64 = 1.3;
 
 impl Criteria {
     /// What counts as an action potential of `model`, from one under `pulse` from its initial state.
     ///
     /// # Errors
-    /// No action potential that comes back to rest, and whatever the model answers.
+    /// A stimulus too weak for an action potential, none that comes back to rest, and whatever the model answers.
     pub fn of(model: &mut dyn StepFunction, dt: f64, pulse: Pulse) -> Result<Self> {
         let schedule = Schedule::new(pulse, vec![0], steps_in(LONGEST, dt)?, dt)?;
-        let trace = pace(model, dt, &[schedule], Sampling::fine(dt))?.remove(0);
-        Self::from_normal(&trace.voltage, trace.interval).ok_or_else(|| {
+        let stronger = Schedule { strength: STRONGER * pulse.strength, ..schedule.clone() };
+        let [trace, stronger] = &pace(model, dt, &[schedule, stronger], Sampling::fine(dt))?[..] else {
+            return Err(Error::numeric("no traces of two cells"));
+        };
+        let fault = |what: &str| {
             let Pulse { strength, duration } = pulse;
-            Error::numeric(format!(
-                "after a stimulus of {strength} for {duration} ms the cell does not come back to rest"
-            ))
-            .remedy("name a stimulus that excites the model, with the sign that the model takes")
-        })
+            Error::numeric(format!("a stimulus of {strength} for {duration} ms {what}"))
+                .remedy("name a stimulus that excites the model, with the sign that the model takes")
+        };
+        let amplitude = |trace: &Trace| {
+            let rest = trace.voltage.first().copied().unwrap_or(0.0);
+            trace.voltage.iter().copied().fold(rest, f64::max) - rest
+        };
+        if amplitude(stronger) > PASSIVE * amplitude(trace) {
+            return Err(fault("starts no action potential: the response grows with the strength"));
+        }
+        Self::from_normal(&trace.voltage, trace.interval)
+            .ok_or_else(|| fault("starts no action potential that comes back to rest"))
     }
 
     /// Criteria from an action potential that is beyond doubt: a rested cell's, stimulated at time 0. The level is half way up, the

@@ -179,3 +179,14 @@ fn restitution_equals_pacing_each_interval_on_its_own() {
     let durations: Vec<f64> = points.iter().filter_map(|p| p.response.apd90()).collect();
     assert!(durations.len() >= 3 && durations.windows(2).all(|pair| pair[0] < pair[1]), "{points:?}");
 }
+
+#[test]
+fn a_passive_response_is_no_action_potential() {
+    let mut model = MitchellSchaeffer::in_millivolts();
+    let weak = Pulse { strength: -1.0, duration: 2.0 };
+    let fault = Criteria::of(&mut model, 0.05, weak).unwrap_err().to_string();
+    assert!(fault.contains("grows with the strength"), "{fault}");
+    let wrong_sign = Pulse { strength: 5.6, duration: 2.0 };
+    assert!(Criteria::of(&mut model, 0.05, wrong_sign).is_err());
+    assert!(Criteria::of(&mut model, 0.05, Pulse { strength: -50.0, duration: 2.0 }).is_ok());
+}
