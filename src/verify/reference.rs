@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{
     self, Beat, Cable, CableOptions, Criteria, Cycle, RestitutionPoint, S1S2, Sampling, Schedule, Trace,
 };
+use crate::report::draw::with_unit;
 use crate::step_function::StepFunction;
 use crate::surrogate::Surrogate;
 
@@ -173,6 +174,7 @@ impl Reference {
         let curves = Curves::new(self, own, own_cable);
         let mut verification = Verification {
             program_version: env!("CARGO_PKG_VERSION"),
+            potential: with_unit(&surrogate.outputs()[0].name, &surrogate.outputs()[0].unit),
             dt: *dt,
             strength: options.pulse.strength,
             duration: options.pulse.duration,

@@ -21,6 +21,8 @@ use crate::surrogate;
 pub struct Verification {
     /// Version of the program.
     pub program_version: &'static str,
+    /// Name and unit of the transmembrane potential.
+    pub potential: String,
     /// Step of both, ms.
     pub dt: f64,
     /// Strength of the stimulus of single cells, in the model's unit and sign.

@@ -6,17 +6,17 @@ use crate::report::Figure;
 use crate::report::chosen;
 use crate::report::draw::axis::{Axis, extent};
 use crate::report::draw::panel::{Entry, Panel, legend};
-use crate::report::draw::scene::{Align, Pen, Scene};
+use crate::report::draw::scene::{Align, Pen, Point, Scene};
 use crate::report::draw::style::{INK, MUTED, NORMAL, REFERENCE, SERIES, SMALL, SURROGATE};
 use crate::verify::{AlternansResult, CycleResult, LongResult, RestitutionResult, Verification};
 
 const WIDTH: f64 = 460.0;
 const LEFT: f64 = 68.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 24.0;
 /// So many beats of a trace are shown.
 const BEATS: f64 = 2.0;
-/// Points of a curve at most: more cannot be seen.
-const POINTS: usize = 1500;
+/// Points nearer to a line than this part of a pixel are left out of it: thick lines through dense points are rough.
+const STRAIGHT: f64 = 0.15;
 
 /// All of them, section by section.
 pub struct Figures {
@@ -41,7 +41,9 @@ impl Figures {
                 .chain(verification.alternans.iter().map(alternans))
                 .collect::<Result<_>>()?,
             cable: match &curves.cables {
-                Some(cables) => vec![activation(cables, verification.level)?, along(cables)?],
+                Some(cables) => {
+                    vec![activation(cables, verification.level)?, along(cables, &verification.potential)?]
+                }
                 None => Vec::new(),
             },
             long: verification.long.iter().map(long).collect::<Result<_>>()?,
@@ -70,11 +72,51 @@ fn panel(top: f64, height: f64, x: Axis, y: Axis) -> Panel {
     Panel { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height, x, y }
 }
 
-/// Every so many samples that at most [`POINTS`] remain.
-fn thinned(values: &[f64], first: f64, interval: f64) -> (Vec<f64>, Vec<f64>) {
-    let every = values.len().div_ceil(POINTS).max(1);
-    let kept = values.iter().enumerate().step_by(every);
-    kept.map(|(i, &v)| (first + i as f64 * interval, v)).unzip()
+/// Draws samples that follow each other after `interval` from `first` on, as few straight lines as look the same.
+fn curve(scene: &mut Scene, panel: &Panel, values: &[f64], first: f64, interval: f64, pen: Pen) {
+    let point = |(i, &v): (usize, &f64)| panel.point(first + i as f64 * interval, v);
+    for run in values.split(|v| !v.is_finite()) {
+        // Runs lie in `values`: their place tells their time.
+        let skipped = (run.as_ptr() as usize - values.as_ptr() as usize) / size_of::<f64>();
+        let points: Vec<Point> = run.iter().enumerate().map(|(i, v)| point((i + skipped, v))).collect();
+        scene.line(simplified(&points), pen);
+    }
+}
+
+/// The points without those that lie on the line between others, after Ramer (1972) and Douglas and Peucker (1973).
+fn simplified(points: &[Point]) -> Vec<Point> {
+    let Some(last) = points.len().checked_sub(1) else { return Vec::new() };
+    let mut kept = vec![false; points.len()];
+    (kept[0], kept[last]) = (true, true);
+    let mut pieces = vec![(0, last)];
+    while let Some((from, to)) = pieces.pop() {
+        let ((x0, y0), (x1, y1)) = (points[from], points[to]);
+        let length = (x1 - x0).hypot(y1 - y0).max(1e-12);
+        let distance = |&(x, y): &Point| ((x1 - x0) * (y0 - y) - (x0 - x) * (y1 - y0)).abs() / length;
+        let between = (from + 1..to).map(|i| (i, distance(&points[i])));
+        match between.max_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((i, far)) if far > STRAIGHT => {
+                kept[i] = true;
+                pieces.extend([(from, i), (i, to)]);
+            }
+            _ => {}
+        }
+    }
+    points.iter().zip(kept).filter(|(_, kept)| *kept).map(|(&point, _)| point).collect()
+}
+
+/// Draws pairs of values with dots, interrupted where one is missing.
+fn dotted(
+    scene: &mut Scene,
+    panel: &Panel,
+    pairs: impl Iterator<Item = (f64, Option<f64>)>,
+    pen: Pen,
+    radius: f64,
+) {
+    let points: Vec<Point> =
+        pairs.map(|(x, y)| y.map_or((f64::NAN, f64::NAN), |y| panel.point(x, y))).collect();
+    points.iter().for_each(|&point| scene.disc(point, radius, pen.colour));
+    scene.line(points, pen);
 }
 
 /// The extent of `reference`, widened by what is near it of `own`: a surrogate that runs away must not flatten the rest.
@@ -102,7 +144,7 @@ fn trace(
     let (begin, end) = (from as f64 * interval, to as f64 * interval);
     let difference: Vec<f64> = reference.iter().zip(own).map(|(a, b)| b - a).collect();
 
-    let [upper, lower] = [150.0, 62.0];
+    let [upper, lower] = [150.0, 72.0];
     let mut scene = Scene::new(WIDTH, 50.0 + upper + 16.0 + lower + 46.0);
     let title = format!("cycle length {} ms", chosen(cycle.length, 4));
     scene.text((LEFT, 13.0), &*title, NORMAL, INK, Align::Left);
@@ -113,45 +155,46 @@ fn trace(
     scene.text((WIDTH - RIGHT, 13.0), &*beats, SMALL, MUTED, Align::Right);
     legend(&mut scene, (LEFT, 34.0), WIDTH, &both());
     let time = || Axis::exactly("time (ms)", begin, end.max(begin + 1.0));
-    let potential = panel(50.0, upper, time(), Axis::linear("V", near(reference, own).into_iter()));
+    let potential =
+        panel(50.0, upper, time(), Axis::linear(&*verification.potential, near(reference, own).into_iter()));
     potential.draw(&mut scene, false, true);
     for (values, pen) in [(reference, reference_pen()), (own, surrogate_pen())] {
-        let (times, values) = thinned(values, begin, interval);
-        potential.curve(&mut scene, &times, &values, pen);
+        curve(&mut scene, &potential, values, begin, interval, pen);
     }
     let range = difference.iter().copied().filter(|d| d.is_finite());
     let largest = range.map(f64::abs).fold(1e-12, f64::max);
-    let axis = Axis::exactly("difference", -1.1 * largest, 1.1 * largest);
+    let bound = round_up(largest);
+    let axis = Axis::exactly("difference", -bound, bound);
     let below = panel(potential.bottom() + 16.0, lower, time(), axis);
     below.draw(&mut scene, true, true);
-    let (times, values) = thinned(&difference, begin, interval);
-    below.curve(&mut scene, &times, &values, Pen::solid(SURROGATE, 1.3));
+    curve(&mut scene, &below, &difference, begin, interval, Pen::solid(SURROGATE, 1.3));
     let name = format!("trace_{}", cycle.length.round());
     Figure::new(name, format!("Potential of cell model and surrogate over time, {title}, {beats}"), &scene)
 }
 
-/// APD90 of the reference and the largest error at each cycle length.
+/// The next of 1, 2, 5 times a power of ten: an axis that ends there has ticks at its ends.
+fn round_up(value: f64) -> f64 {
+    let decade = 10f64.powf(value.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].map(|m| m * decade).into_iter().find(|&bound| bound >= value).unwrap_or(value)
+}
+
+/// The largest error of APD90 at each cycle length.
 fn durations(cycles: &[CycleResult]) -> Result<Figure> {
     let mut sorted: Vec<&CycleResult> = cycles.iter().collect();
     sorted.sort_by(|a, b| a.length.total_cmp(&b.length));
-    let lengths: Vec<f64> = sorted.iter().map(|c| c.length).collect();
-    let errors: Vec<f64> = sorted.iter().map(|c| c.apd90_error.unwrap_or(f64::NAN)).collect();
-    let mut scene = Scene::new(WIDTH, 34.0 + 190.0 + 46.0);
-    let mut entries = vec![Entry::line("largest error of all beats", Pen::solid(SURROGATE, 2.0))];
+    let pen = Pen::solid(SURROGATE, 2.0);
+    let mut entries = vec![Entry::line("largest error", pen)];
     let failing: Vec<&&CycleResult> = sorted.iter().filter(|c| c.failures > 0).collect();
     if !failing.is_empty() {
         entries.push(Entry::dots("beats lost or added", SERIES[3]));
     }
+    let mut scene = Scene::new(WIDTH, 38.0 + 190.0 + 46.0);
     legend(&mut scene, (LEFT, 14.0), WIDTH, &entries);
-    let x = Axis::linear("cycle length (ms)", lengths.iter().copied());
-    let positive = errors.iter().copied().filter(|&e| e > 0.0);
-    let y = Axis::logarithmic("|error of APD90| (%)", positive, 5.0);
-    let panel = panel(34.0, 190.0, x, y);
+    let x = Axis::linear("cycle length (ms)", sorted.iter().map(|c| c.length));
+    let errors = sorted.iter().filter_map(|c| c.apd90_error);
+    let panel = panel(38.0, 190.0, x, Axis::logarithmic("|error of APD90| (%)", errors, 5.0));
     panel.draw(&mut scene, true, true);
-    panel.curve(&mut scene, &lengths, &errors, Pen::solid(SURROGATE, 2.0));
-    for (&length, &error) in lengths.iter().zip(&errors).filter(|(_, error)| error.is_finite()) {
-        scene.disc(panel.point(length, error), 3.5, SURROGATE);
-    }
+    dotted(&mut scene, &panel, sorted.iter().map(|c| (c.length, c.apd90_error)), pen, 3.5);
     for cycle in failing {
         scene.disc(panel.point(cycle.length, panel.y.range()[1]), 5.0, SERIES[3]);
     }
@@ -176,39 +219,27 @@ fn restitution(result: &RestitutionResult) -> Result<Figure> {
     let panel = panel(34.0, 230.0, x, y);
     panel.draw(&mut scene, true, true);
     for (points, pen, radius) in [(&reference, reference_pen(), 4.5), (&own, surrogate_pen(), 2.5)] {
-        let points: Vec<_> = points.iter().map(|&(x, y)| panel.point(x, y)).collect();
-        points.iter().for_each(|&point| scene.disc(point, radius, pen.colour));
-        scene.line(points, pen);
+        dotted(&mut scene, &panel, points.iter().map(|&(x, y)| (x, Some(y))), pen, radius);
     }
     Figure::new("restitution", "APD90 of a premature beat over the diastolic interval before it", &scene)
 }
 
 fn alternans(result: &AlternansResult) -> Result<Figure> {
-    let lengths: Vec<f64> = result.lengths.iter().map(|l| l.cycle_length).collect();
-    let of = |own: bool| -> Vec<f64> {
-        let pick = |l: &crate::verify::Alternation| if own { l.own } else { l.reference };
-        result.lengths.iter().map(|l| pick(l).unwrap_or(f64::NAN)).collect()
-    };
-    let [reference, own] = [of(false), of(true)];
     let mut scene = Scene::new(WIDTH, 34.0 + 230.0 + 46.0);
-    let mut entries = both().to_vec();
-    entries.push(Entry::line(
-        format!("counts above {} ms", chosen(result.threshold, 3)),
-        Pen::dashed(MUTED, 1.2, 2.0, 3.0),
-    ));
-    legend(&mut scene, (LEFT, 14.0), WIDTH, &entries);
-    let x = Axis::linear("cycle length (ms)", lengths.iter().copied());
-    let values = reference.iter().chain(&own).copied().chain([0.0, 2.0 * result.threshold]);
-    let panel = panel(34.0, 230.0, x, Axis::linear("change of APD90 from beat to beat (ms)", values));
+    legend(&mut scene, (LEFT, 14.0), WIDTH, &both());
+    let x = Axis::linear("cycle length (ms)", result.lengths.iter().map(|l| l.cycle_length));
+    let values = result.lengths.iter().flat_map(|l| [l.reference, l.own]).flatten();
+    let y = Axis::linear("change of APD90 (ms)", values.chain([0.0, 2.0 * result.threshold]));
+    let panel = panel(34.0, 230.0, x, y);
     panel.draw(&mut scene, true, true);
     let [low, high] = panel.x.range();
-    panel.curve(&mut scene, &[low, high], &[result.threshold; 2], Pen::dashed(MUTED, 1.2, 2.0, 3.0));
-    for (values, pen, radius) in [(&reference, reference_pen(), 4.5), (&own, surrogate_pen(), 2.5)] {
-        panel.curve(&mut scene, &lengths, values, pen);
-        for (&x, &y) in lengths.iter().zip(values).filter(|(_, y)| y.is_finite()) {
-            scene.disc(panel.point(x, y), radius, pen.colour);
-        }
-    }
+    let dots = Pen::dashed(MUTED, 1.2, 2.0, 3.0);
+    panel.curve(&mut scene, &[low, high], &[result.threshold; 2], dots);
+    let (x, y) = panel.point(low, result.threshold);
+    scene.text((x + 8.0, y - 9.0), "counts as alternans above", SMALL, MUTED, Align::Left);
+    let lengths = || result.lengths.iter();
+    dotted(&mut scene, &panel, lengths().map(|l| (l.cycle_length, l.reference)), reference_pen(), 4.5);
+    dotted(&mut scene, &panel, lengths().map(|l| (l.cycle_length, l.own)), surrogate_pen(), 2.5);
     Figure::new("alternans", "Change of APD90 from beat to beat over the cycle length", &scene)
 }
 
@@ -236,44 +267,44 @@ fn activation(cables: &[Cable; 2], level: f64) -> Result<Figure> {
     Figure::new("activation", "Activation times along the cable", &scene)
 }
 
-/// Potential at a quarter, the middle and three quarters of the cable.
-fn along(cables: &[Cable; 2]) -> Result<Figure> {
+/// Potential at a quarter and three quarters of the cable.
+fn along(cables: &[Cable; 2], potential: &str) -> Result<Figure> {
     let n = cables[0].n_cells;
     let mut scene = Scene::new(WIDTH, 34.0 + 230.0 + 46.0);
     legend(&mut scene, (LEFT, 14.0), WIDTH, &both());
-    let cells = [n / 4, n / 2, n - 1 - n / 4];
+    let cells = [n / 4, n - 1 - n / 4];
     let pairs = cells.map(|cell| cables.each_ref().map(|cable| cable.trace(cell)));
     let interval = cables[0].interval;
     let end = (pairs[0][0].len().max(2) - 1) as f64 * interval;
     let values: Vec<f64> = pairs.iter().flat_map(|[reference, own]| near(reference, own)).collect();
     let panel =
-        panel(34.0, 230.0, Axis::exactly("time (ms)", 0.0, end), Axis::linear("V", values.into_iter()));
+        panel(34.0, 230.0, Axis::exactly("time (ms)", 0.0, end), Axis::linear(potential, values.into_iter()));
     panel.draw(&mut scene, true, true);
     for pair in &pairs {
         for (values, pen) in pair.iter().zip([reference_pen(), surrogate_pen()]) {
-            let (times, values) = thinned(values, 0.0, interval);
-            panel.curve(&mut scene, &times, &values, pen);
+            curve(&mut scene, &panel, values, 0.0, interval, pen);
         }
     }
-    Figure::new("cable", "Potential at a quarter, the middle and three quarters of the cable", &scene)
+    Figure::new("cable", "Potential at a quarter and at three quarters of the cable", &scene)
 }
 
 fn long(result: &LongResult) -> Result<Figure> {
-    let series = |durations: &[Option<f64>]| -> (Vec<f64>, Vec<f64>) {
-        durations.iter().enumerate().map(|(i, d)| (i as f64 + 1.0, d.unwrap_or(f64::NAN))).unzip()
-    };
-    let (beats, reference) = series(&result.reference_durations);
-    let (own_beats, own) = series(&result.durations);
     let mut scene = Scene::new(WIDTH, 52.0 + 190.0 + 46.0);
     let title = format!("cycle length {} ms", chosen(result.cycle_length, 4));
     scene.text((LEFT, 13.0), &*title, NORMAL, INK, Align::Left);
     legend(&mut scene, (LEFT, 34.0), WIDTH, &both());
-    let x = Axis::exactly("beat", 0.0, result.beats.max(result.reference_beats) as f64);
-    let values = reference.iter().chain(&own).copied();
+    let most = result.beats.max(result.reference_beats).max(2) as f64;
+    // The first beats change most.
+    let x = Axis::logarithmic_tight("beat", [1.0, most].into_iter(), 6.0);
+    let values = result.reference_durations.iter().chain(&result.durations).copied().flatten();
     let panel = panel(52.0, 190.0, x, Axis::linear("APD90 (ms)", values));
     panel.draw(&mut scene, true, true);
-    panel.curve(&mut scene, &beats, &reference, Pen::solid(REFERENCE, 3.5));
-    panel.curve(&mut scene, &own_beats, &own, Pen::solid(SURROGATE, 1.5));
+    for (durations, pen) in
+        [(&result.reference_durations, reference_pen()), (&result.durations, surrogate_pen())]
+    {
+        let pairs = durations.iter().enumerate().map(|(i, &duration)| (i as f64 + 1.0, duration));
+        dotted(&mut scene, &panel, pairs, pen, 0.0);
+    }
     let name = format!("long_{}", result.cycle_length.round());
     Figure::new(name, format!("APD90 beat by beat in long pacing, {title}"), &scene)
 }

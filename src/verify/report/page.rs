@@ -188,8 +188,7 @@ fn fibre(v: &Verification, figures: &Figures) -> Markup {
                      stimulated by " (number(result.strength, 3)) " at one end; velocity from the first to the last quarter."
                 }
                 (figure(&figures.cable, Layout::Grid,
-                    "When the front passes each cell, and the potential at a quarter, the middle and three quarters of \
-                     the cable."))
+                    "When the front passes each cell, and the potential at a quarter and at three quarters of the cable."))
             }
         }
     }
@@ -251,7 +250,7 @@ fn states(v: &Verification) -> Markup {
                                     tr {
                                         th scope="row" { (state.state) }
                                         td.number { (number(100.0 * state.largest, 3)) " %" }
-                                        td.number { (number(state.largest_at, 5)) " ms" }
+                                        td.number { (chosen(state.largest_at, 5)) " ms" }
                                         td.number { (amount(state.since, "ms")) }
                                     }
                                 }

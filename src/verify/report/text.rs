@@ -122,21 +122,21 @@ pub fn divergence(result: &Divergence) -> String {
         (Some(first), _) => {
             let later: Vec<String> = result.states[1..]
                 .iter()
-                .filter_map(|s| Some(format!("{} at {} ms", s.state, number(s.since?, 5))))
+                .filter_map(|s| Some(format!("{} at {} ms", s.state, chosen(s.since?, 5))))
                 .take(3)
                 .collect();
             let then = if later.is_empty() { String::new() } else { format!("; then {}", later.join(", ")) };
             format!(
                 "at {length} ms {} is the first state more than 5 % of its range off, {} ms after the begin{then}",
                 first.state,
-                number(first.since.unwrap_or(0.0), 5)
+                chosen(first.since.unwrap_or(0.0), 5)
             )
         }
         (None, Some(largest)) => format!(
             "at {length} ms no state is more than 5 % of its range off for long; at most {} ({} %, at {} ms)",
             largest.state,
             number(100.0 * largest.largest, 3),
-            number(largest.largest_at, 5)
+            chosen(largest.largest_at, 5)
         ),
         (None, None) => "the surrogate has no states".to_owned(),
     }
@@ -144,7 +144,11 @@ pub fn divergence(result: &Divergence) -> String {
 
 pub fn cost(cost: &Cost) -> String {
     let ratio = cost.reference / cost.surrogate;
-    let optimized = if cost.optimized { "" } else { "; built without optimisation, which means nothing" };
+    let optimized = if cost.optimized {
+        ""
+    } else {
+        "; this program was built without optimisation: these times mean nothing"
+    };
     format!(
         "{} ns a cell and step, the library {} ns ({} times as much); {}, one thread, indicative{optimized}",
         number(cost.surrogate, 3),
