@@ -94,7 +94,7 @@ impl Harvest {
         table.write(&self.output)?;
         if visited.dropped > 0 || not_finite > 0 {
             eprintln!(
-                "warning: {} cells and {not_finite} rows were dropped because they were not finite",
+                "warning: {} cells and {not_finite} rows were dropped because they ran away or were not finite",
                 visited.dropped
             );
         }

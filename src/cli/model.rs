@@ -34,6 +34,9 @@ pub struct Model {
     /// Steps of the library that make one step of --dt.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub substeps: u32,
+    /// Kind of cell, for libraries that mix several and want a mask.
+    #[arg(long, value_name = "N", conflicts_with = "function")]
+    pub mask: Option<u32>,
     /// Amplitude of the stimulus in the model's unit and sign [default: twice the threshold, found by search].
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     pub strength: Option<f64>,
@@ -84,6 +87,7 @@ impl Model {
             },
             function,
             substeps: self.substeps,
+            mask: self.mask,
             time_limit: Duration::from_secs_f64(self.time_limit),
             ..Options::default()
         };

@@ -64,7 +64,7 @@ pub struct Visited {
     pub states: Vec<f64>,
     /// One number a cell.
     pub stimulus: Vec<f64>,
-    /// How often a cell was dropped because its state was not finite any more; another started in its place.
+    /// How often a cell was dropped because its state ran away or was not finite; another started in its place.
     pub dropped: u64,
 }
 
@@ -85,6 +85,8 @@ impl Visited {
     }
 }
 
+/// A cell whose potential is this many times the height of an action potential away from it is not finite for long.
+const RUNAWAY: f64 = 10.0;
 /// Length of the look at an action potential that gives the range of the potential, ms.
 const LOOK: f64 = 30.0;
 
@@ -98,8 +100,10 @@ pub fn harvest(model: &mut dyn StepFunction, options: &Options) -> Result<Visite
     let mut random = Random::new(options.seed);
     let mut drive = Drive::new(options, &mut random);
     let (n, n_states) = (options.n_cells, model.n_states());
-    let mut strata =
-        Strata::new(potentials(model, options)?, options.n_samples, n_states, Random::new(!options.seed));
+    let potentials = potentials(model, options)?;
+    let mut strata = Strata::new(potentials, options.n_samples, n_states, Random::new(!options.seed));
+    let reach = RUNAWAY * (potentials[1] - potentials[0]);
+    let possible = potentials[0] - reach..=potentials[1] + reach;
     let initial = model.initial_state().to_vec();
     let mut states = initial.repeat(n);
     let mut stimulus = vec![0.0; n];
@@ -114,7 +118,7 @@ pub fn harvest(model: &mut dyn StepFunction, options: &Options) -> Result<Visite
         }
         model.step(&mut states, &stimulus, options.dt, 1)?;
         for (i, cell) in states.chunks_exact_mut(n_states).enumerate() {
-            if !cell.iter().all(|x| x.is_finite()) {
+            if !(possible.contains(&cell[0]) && cell.iter().all(|x| x.is_finite())) {
                 cell.copy_from_slice(&initial);
                 before[i] = initial[0];
                 dropped += 1;
@@ -123,7 +127,7 @@ pub fn harvest(model: &mut dyn StepFunction, options: &Options) -> Result<Visite
         // Cells that fail again and again show nothing but their first steps.
         if dropped > 10 * n as u64 {
             return Err(Error::numeric(format!(
-                "{dropped} times a cell was not finite any more within {:.1} ms",
+                "{dropped} times the state of a cell ran away or was not finite within {:.1} ms",
                 k as f64 * options.dt
             ))
             .remedy("take a smaller Δt or a weaker stimulus, and check the model"));

@@ -40,7 +40,7 @@ pub fn find(model: &mut dyn StepFunction, dt: f64, duration: f64) -> Result<Stim
         })
         .collect();
     let responses = responses(model, &strengths, dt, duration)?;
-    let (before, response) = largest_jump(&responses).ok_or_else(|| not_excitable(per_unit))?;
+    let (before, response) = first_jump(&responses).ok_or_else(|| not_excitable(per_unit))?;
     let [mut low, mut high] = [strengths[before], strengths[before + 1]];
     // Halfway, on a logarithmic scale, between what the stimulus alone reached and the action potential.
     let excited = (responses[before] * response).sqrt();
@@ -93,13 +93,13 @@ fn responses(model: &mut dyn StepFunction, strengths: &[f64], dt: f64, duration:
     Ok(highest)
 }
 
-/// The place after which the response jumps, and the response there.
-fn largest_jump(responses: &[f64]) -> Option<(usize, f64)> {
+/// The place after which the response jumps for the first time, and the response there. What goes on growing like that, or fails, is
+/// not an action potential but a solver that became unstable.
+fn first_jump(responses: &[f64]) -> Option<(usize, f64)> {
     let passive = 10f64.powf(1.0 / PER_DECADE as f64);
     let jump = |k: usize| responses[k + 1] / (responses[k] * passive);
-    (0..responses.len() - 1)
-        .filter(|&k| responses[k] > 0.0 && jump(k) > JUMP)
-        .max_by(|&a, &b| jump(a).total_cmp(&jump(b)))
+    (0..responses.len() - 2)
+        .find(|&k| responses[k] > 0.0 && jump(k) > JUMP && jump(k + 1) < JUMP)
         .map(|k| (k, responses[k + 1]))
 }
 

@@ -17,6 +17,7 @@ pub struct Source {
     pub real: Real,
     pub function: Option<Function>,
     pub substeps: u32,
+    pub mask: Option<u32>,
 }
 
 impl Source {
@@ -37,7 +38,13 @@ impl Source {
         if options.substeps == 0 {
             return Err(Error::invalid("0 substeps").remedy("give at least 1"));
         }
-        Ok(Self { path, real: options.real, function: options.function.clone(), substeps: options.substeps })
+        Ok(Self {
+            path,
+            real: options.real,
+            function: options.function.clone(),
+            substeps: options.substeps,
+            mask: options.mask,
+        })
     }
 }
 
@@ -74,12 +81,12 @@ impl Instance {
                 };
                 match real {
                     Real::Float => {
-                        let library = Monoalg3d::open(&functions, path, progress)?;
+                        let library = Monoalg3d::open(&functions, path, source.mask, progress)?;
                         let initial_state = library.initial_state().to_vec();
                         (Library::Float(library), Opened { real, initial_state })
                     }
                     _ => {
-                        let library = Monoalg3d::open(&functions, path, progress)?;
+                        let library = Monoalg3d::open(&functions, path, source.mask, progress)?;
                         let initial_state = library.initial_state().to_vec();
                         (Library::Double(library), Opened { real, initial_state })
                     }

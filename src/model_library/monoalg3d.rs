@@ -125,16 +125,23 @@ pub struct Monoalg3d<R> {
     solve: SolveOdes<R>,
     stimulus: Vec<R>,
     initial_state: Vec<f64>,
+    /// What the solver's `extra_data` points to.
+    _mask: Vec<u32>,
 }
 
 impl<R: Number> Monoalg3d<R> {
-    pub fn open(functions: &Functions, path: &Path, progress: &Progress) -> Result<Self> {
+    pub fn open(functions: &Functions, path: &Path, mask: Option<u32>, progress: &Progress) -> Result<Self> {
         // SAFETY: null pointers, zeros and false are values of every field.
         let mut solver: Box<OdeSolver<R>> = Box::new(unsafe { std::mem::zeroed() });
         (solver.max_dt, solver.min_dt) = (R::from_f64(0.02), R::from_f64(0.02));
         (solver.relative_tolerance, solver.absolute_tolerance) = (R::from_f64(1e-5), R::from_f64(1e-5));
         (solver.n_cells, solver.original_n_cells, solver.n_steps) = (BATCH, BATCH as u32, 1);
         (solver.cell_model.n_states, solver.cell_model.initial_v) = (UNSET, R::from_f64(f64::INFINITY));
+        let mut mask = mask.map_or(Vec::new(), |kind| vec![kind; BATCH]);
+        if !mask.is_empty() {
+            solver.extra_data = mask.as_mut_ptr().cast();
+            solver.extra_data_size = size_of_val(&mask[..]);
+        }
         progress.enter(Stage::CellModelData);
         // SAFETY: the struct is that of the library's `real`.
         unsafe { (functions.init)((&raw mut solver.cell_model).cast(), true, true) };
@@ -164,7 +171,7 @@ impl<R: Number> Monoalg3d<R> {
         // SAFETY: the library made room for BATCH cells of n states.
         let first = unsafe { std::slice::from_raw_parts(solver.states, n_states) };
         let initial_state = first.iter().map(|x| x.to_f64()).collect();
-        Ok(Self { solver, solve, stimulus: Vec::with_capacity(BATCH), initial_state })
+        Ok(Self { solver, solve, stimulus: Vec::with_capacity(BATCH), initial_state, _mask: mask })
     }
 
     pub fn initial_state(&self) -> &[f64] {

@@ -15,6 +15,8 @@ pub struct Options {
     /// Substeps that make one step: the library is called with Δt / `substeps`, for models that are unstable at the
     /// step that the tissue takes.
     pub substeps: u32,
+    /// The kind of cell, for libraries that mix several: what MonoAlg3D's mask gives as `ode_extra_data`, the same for all cells.
+    pub mask: Option<u32>,
     /// Longest time that the library may take for one question, before it counts as hung.
     pub time_limit: Duration,
     /// Whether the library runs in a process of its own, so that nothing that it does harms this one.
@@ -29,6 +31,7 @@ impl Default for Options {
             real: Real::Auto,
             function: None,
             substeps: 1,
+            mask: None,
             time_limit: Duration::from_secs(60),
             isolated: true,
             program: None,

@@ -204,7 +204,7 @@ impl Process {
             ),
             (_, Some(status)) => (
                 format!("the library ended its program ({status}) {place}{printed}"),
-                "give it what it asks for, or use a library that does not need it",
+                "give it what it asks for (a mask: --mask), or use a library that does not need it",
             ),
             (Some(Trouble::Talk(error)), None) => (
                 format!("the library disturbed its program ({error}) {place}{printed}"),
