@@ -4,11 +4,13 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use emucell::ErrorKind;
 use emucell::cell_model::CellModel;
 use emucell::cell_model::euler::{Euler, PerCell};
+use emucell::dataset::Table;
 use emucell::model_library::{Function, ModelLibrary, Options, Real};
 use emucell::step_function::StepFunction;
 use emucell::view::{View, ViewMut};
@@ -163,6 +165,9 @@ fn a_file_that_is_no_model_library_is_named_with_what_it_lacks() {
     assert_says(&faulty.error("NO_STEP"), &["no function \"solve_model_odes_cpu\""]);
     assert_says(&faulty.error("ZERO_STATES"), &["0 states"]);
     assert_says(&faulty.error("NO_STATES_ALLOCATED"), &["leaves sv NULL"]);
+    let double = library("fhn_cubic", &[], folder.path());
+    let forced = ModelLibrary::open_with(&double, &Options { real: Real::Float, ..options() }).unwrap_err();
+    assert_says(&forced, &["real is double, not float", "--real"]);
     assert_says(&faulty.error("NAN_AT_START"), &["state 1 starts as NaN", "--real"]);
 }
 
@@ -206,7 +211,8 @@ fn what_only_disturbs_is_found_and_said() {
     let faulty = Faulty::new();
     for (fault, parts) in [
         ("PRINTS", ["the step prints \"", "V is -80"]),
-        ("LEAKS", ["allocates memory that it does not free", "bytes a cell and step"]),
+        ("LEAKS", ["allocates memory that it does not free, 8", "bytes a cell and step"]),
+        ("ALLOCATES", ["allocates memory and frees it, 1.00 times a cell and step", "this takes time"]),
     ] {
         let findings = open(&faulty.library(fault)).unwrap().check(DT).unwrap();
         let [finding] = &findings[..] else { panic!("{fault}: {findings:?}") };
@@ -227,4 +233,164 @@ fn a_question_that_does_not_fit_is_refused() {
     assert!(ModelLibrary::open_with(&path, &Options { substeps: 0, ..options() }).is_err());
     let no_program = Options { program: Some("/bin/true".into()), ..options() };
     assert_says(&ModelLibrary::open_with(&path, &no_program).unwrap_err(), &["/bin/true", "emucell program"]);
+}
+
+fn harvest(library: &Path, output: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emucell"));
+    command.arg("harvest").arg("--library").arg(library).arg("-o").arg(output);
+    command.args(["--time", "400", "--cells", "32", "--samples", "3000"]).args(more);
+    command.output().unwrap()
+}
+
+fn summary(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn harvested_rows_are_steps_of_the_model_with_upstrokes_among_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = library("fhn_cubic", &[], folder.path());
+    let data = folder.path().join("data.npz");
+    let names = ["--names", "u,w", "--stimulus-name", "s", "--dt", "0.02", "--json"];
+    let summary = summary(&harvest(&path, &data, &names));
+    let table = Table::read(&data).unwrap();
+    assert_eq!(table.input_names, ["u", "w", "s"]);
+    assert_eq!(table.target_names, ["u_next", "w_next"]);
+    assert_eq!(summary["rows"], table.n_rows());
+    assert!((2500..3200).contains(&table.n_rows()), "{}", table.n_rows());
+    assert_eq!(table.provenance["dt"], DT);
+    assert_eq!(table.provenance["initial_state"], serde_json::json!([0.0, 0.0]));
+
+    let states: Vec<f64> = table.inputs.rows().into_iter().flat_map(|row| [row[0], row[1]]).collect();
+    let next = euler(&states, &table.inputs.column(2).to_vec(), 1);
+    let difference = largest_difference(&next, &table.targets.iter().copied().collect::<Vec<_>>());
+    assert!(difference < 1e-14, "{difference:e}");
+
+    // An upstroke from 0 to 1 takes 2 ms of each 650 ms.
+    let fast = table.targets.column(0).to_owned() - table.inputs.column(0);
+    let share = fast.iter().filter(|&du| *du > 0.2 * DT).count() as f64 / fast.len() as f64;
+    assert!(share > 0.1, "{share} of the rows are upstrokes");
+    let range = |column: ndarray::ArrayView1<f64>| {
+        column.iter().fold([f64::MAX, f64::MIN], |[low, high], &x| [f64::min(low, x), f64::max(high, x)])
+    };
+    let [low, high] = range(table.inputs.column(0));
+    assert!(low < -0.05 && low > -0.5 && high > 0.9 && high < 1.5, "{low} … {high}");
+    assert!(table.inputs.column(2).iter().any(|&s| s > 0.0));
+    assert!(table.inputs.column(2).iter().filter(|&&s| s == 0.0).count() > table.n_rows() / 3);
+}
+
+#[test]
+fn the_threshold_is_that_of_a_search_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = library("fhn_cubic", &[], folder.path());
+    let summary = summary(&harvest(&path, &folder.path().join("data.npz"), &["--json"]));
+    let found = summary["stimulus"]["threshold"].as_f64().unwrap();
+    let fires = |stimulus: f64| {
+        let mut state = euler(&[0.0, 0.0], &[stimulus], 100);
+        (0..1000).any(|_| {
+            state = euler(&state, &[0.0], 1);
+            state[0] > 0.7
+        })
+    };
+    let (mut low, mut high) = (0.0, 1.0);
+    while high - low > 1e-6 {
+        let middle = 0.5 * (low + high);
+        if fires(middle) { high = middle } else { low = middle }
+    }
+    assert!((found / high - 1.0).abs() < 0.02, "{found} where {high} was expected");
+    assert_eq!(summary["stimulus"]["strength"].as_f64().unwrap(), 2.0 * found);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_rows_and_another_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = library("mitchell_schaeffer", &["REAL=float"], folder.path());
+    let table = |name: &str, seed: &str| {
+        let file = folder.path().join(name);
+        summary(&harvest(&path, &file, &["--seed", seed, "--json"]));
+        Table::read(&file).unwrap()
+    };
+    let first = table("a.npz", "7");
+    assert_eq!(first, table("b.npz", "7"));
+    assert_ne!(first.inputs, table("c.npz", "8").inputs);
+    assert_eq!(first.input_names, ["V", "x1", "stimulus"]);
+}
+
+#[test]
+fn a_function_is_harvested_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = library("functions", &[], folder.path());
+    let data = folder.path().join("data.csv");
+    let function = ["--function", "fhn_step", "--initial", "0,0", "--states", "2"];
+    let output = harvest(&path, &data, &function);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(&data).unwrap();
+    assert!(text.starts_with("V,x1,stimulus,V_next,x1_next"), "{}", &text[..60]);
+    let output = harvest(&path, &data, &["--function", "fhn_step", "--initial", "0,0", "--states", "3"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("2 initial states where --states says 3"));
+}
+
+#[test]
+fn the_command_reports_faults_on_standard_error_and_prints_nothing_of_the_library() {
+    let faulty = Faulty::new();
+    let data = faulty.folder.path().join("data.npz");
+    let command = |fault: &str, more: &[&str]| {
+        let strength = ["--strength", "-30", "--time-limit", "0.5", "--json"];
+        harvest(&faulty.library(fault), &data, &[&strength, more].concat())
+    };
+    for (fault, part) in [
+        ("CRASHES", "the library crashed (signal: 11 (SIGSEGV)"),
+        ("EXITS", "the library ended its program (exit status: 0)"),
+        ("HANGS", "did not come back within 0.5 s"),
+        ("NAN_IN_STEP", "state 1 of 2 is NaN"),
+        ("RANDOM", "different answers"),
+        ("NO_STEP", "no function \"solve_model_odes_cpu\""),
+    ] {
+        let output = command(fault, &[]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{fault}: {stderr}");
+        assert_eq!(output.stdout, b"", "{fault}");
+        assert!(stderr.starts_with("error: ") && stderr.contains(part), "{fault}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{fault}: {stderr}");
+        assert!(!data.exists(), "{fault}");
+    }
+    let output = command("PRINTS", &[]);
+    assert_eq!(summary(&output)["dropped_cells"], 0);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.starts_with("warning: the step prints \"") && stderr.lines().count() == 1, "{stderr}");
+    // The same model without a fault but that no stimulus excites.
+    let output = harvest(&faulty.library("NONE"), &data, &[]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("no negative stimulus starts an action potential"), "{stderr}");
+}
+
+#[test]
+fn a_worker_ends_with_the_program_that_asks_even_while_its_library_hangs() {
+    let faulty = Faulty::new();
+    let path = faulty.library("HANGS");
+    let mut asking = Command::new(env!("CARGO_BIN_EXE_emucell"))
+        .args(["harvest", "-o", "none.npz", "--library"])
+        .arg(&path)
+        .spawn()
+        .unwrap();
+    let workers = || {
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let hangs = |folder: PathBuf| {
+            let maps = std::fs::read_to_string(folder.join("maps")).unwrap_or_default();
+            maps.contains(path.to_str().unwrap())
+        };
+        processes.filter(|process| hangs(process.path())).count()
+    };
+    let wait_for = |n: usize| {
+        (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            workers() == n
+        })
+    };
+    assert!(wait_for(1), "the library was not loaded");
+    asking.kill().unwrap();
+    asking.wait().unwrap();
+    assert!(wait_for(0), "the worker is still there");
 }

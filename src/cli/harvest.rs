@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::model::Model;
 use crate::error::{Error, Result};
 use crate::harvest::{self, Options, Visited, pairs};
-use crate::model_library::Real;
+use crate::model_library::ModelLibrary;
 use crate::step_function::StepFunction;
 
 /// Make training data from a compiled cell model: states that paced cells visit, and the same a step later.
@@ -89,7 +89,7 @@ impl Harvest {
             seed: self.seed,
         };
         let visited = harvest::harvest(&mut model, &options)?;
-        let provenance = self.provenance(&options, model.real());
+        let provenance = self.provenance(&options, &model);
         let (table, not_finite) = pairs(&mut model, &visited, options.dt, &names, provenance)?;
         table.write(&self.output)?;
         if visited.dropped > 0 || not_finite > 0 {
@@ -156,14 +156,16 @@ impl Harvest {
         }
     }
 
-    fn provenance(&self, options: &Options, real: Real) -> Map<String, Value> {
+    fn provenance(&self, options: &Options, model: &ModelLibrary) -> Map<String, Value> {
         let library = self.model.library.file_name().map(|name| name.to_string_lossy().into_owned());
         let value = json!({
             "harvested_from": library,
             "function": self.model.function,
-            "real": real,
+            "real": model.real(),
+            "initial_state": model.initial_state(),
             "dt": options.dt,
             "substeps": self.model.substeps,
+            "mask": self.model.mask,
             "strength": options.strength,
             "duration": options.duration,
             "cycle_lengths": options.cycle_lengths,

@@ -82,7 +82,8 @@ pub struct Drive {
 impl Drive {
     pub fn new(options: &Options, random: &mut Random) -> Self {
         let n = options.n_cells;
-        let in_cables = ((n as f64 * options.in_cables) as usize / CABLE) * CABLE;
+        let in_cables =
+            ((n as f64 * options.in_cables / CABLE as f64).round() as usize * CABLE).min(n / CABLE * CABLE);
         let pulled = ((n as f64 * options.pulled) as usize).min(n - in_cables);
         let alone = n - in_cables - pulled;
         let mut drive = Self {

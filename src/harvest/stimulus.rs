@@ -40,7 +40,7 @@ pub fn find(model: &mut dyn StepFunction, dt: f64, duration: f64) -> Result<Stim
         })
         .collect();
     let responses = responses(model, &strengths, dt, duration)?;
-    let (before, response) = first_jump(&responses).ok_or_else(|| not_excitable(per_unit))?;
+    let (before, response) = first_jump(&responses).ok_or_else(|| not_excitable(&strengths, &responses))?;
     let [mut low, mut high] = [strengths[before], strengths[before + 1]];
     // Halfway, on a logarithmic scale, between what the stimulus alone reached and the action potential.
     let excited = (responses[before] * response).sqrt();
@@ -103,8 +103,72 @@ fn first_jump(responses: &[f64]) -> Option<(usize, f64)> {
         .map(|k| (k, responses[k + 1]))
 }
 
-fn not_excitable(per_unit: f64) -> Error {
-    let sign = if per_unit > 0.0 { "positive" } else { "negative" };
-    Error::numeric(format!("no {sign} stimulus starts an action potential within {WAIT} ms"))
-        .remedy("give the strength of the stimulus, or a longer one")
+fn not_excitable(strengths: &[f64], responses: &[f64]) -> Error {
+    let sign = if strengths[0] > 0.0 { "positive" } else { "negative" };
+    let what = format!("no {sign} stimulus starts an action potential within {WAIT} ms");
+    match responses.iter().position(|r| !r.is_finite()) {
+        Some(k) => {
+            Error::numeric(format!("{what}, and from {:.4} on states become infinite or NaN", strengths[k]))
+                .remedy("take a smaller --dt or more --substeps, or give the strength of the stimulus")
+        }
+        None => Error::numeric(what)
+            .remedy("give the strength of the stimulus (--strength), or a longer one (--duration)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// V decays, and above the threshold it is drawn to 1; a state beyond 100 is as good as infinite.
+    struct Model {
+        threshold: f64,
+        sign: f64,
+        bursts: bool,
+    }
+
+    impl StepFunction for Model {
+        fn n_states(&self) -> usize {
+            1
+        }
+
+        fn initial_state(&self) -> &[f64] {
+            &[0.0]
+        }
+
+        fn step(&mut self, states: &mut [f64], stimulus: &[f64], dt: f64, n_steps: u32) -> Result<()> {
+            for (v, s) in states.iter_mut().zip(stimulus) {
+                for _ in 0..n_steps {
+                    let drift = if *v > self.threshold { 1.0 - *v } else { -*v };
+                    *v += dt * (0.5 * drift + self.sign * s);
+                    if self.bursts && *v > 0.01 {
+                        *v = f64::INFINITY;
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn sign_and_threshold_are_found_whatever_the_unit() {
+        for (threshold, sign) in [(0.1, 1.0), (0.1, -40.0), (0.3, 1e-3)] {
+            let stimulus = find(&mut Model { threshold, sign, bursts: false }, 0.02, 2.0).unwrap();
+            // V under a constant stimulus: s/0.5 · (1 − exp(−0.5 t)).
+            let expected = threshold * 0.5 / (1.0 - (-1.0f64).exp()) / sign;
+            let found = stimulus.threshold.unwrap();
+            assert!((found / expected - 1.0).abs() < 0.02, "{found} where {expected} was expected");
+            assert_eq!(stimulus.strength, 2.0 * found);
+        }
+    }
+
+    #[test]
+    fn what_no_stimulus_excites_is_an_error_that_says_why() {
+        let error = find(&mut Model { threshold: f64::MAX, sign: -1.0, bursts: false }, 0.02, 2.0);
+        assert!(error.unwrap_err().to_string().starts_with("no negative stimulus starts"));
+        let error = find(&mut Model { threshold: f64::MAX, sign: 1.0, bursts: true }, 0.02, 2.0);
+        assert!(error.unwrap_err().to_string().contains("infinite or NaN: take a smaller --dt"));
+        let error = find(&mut Model { threshold: 0.1, sign: 0.0, bursts: false }, 0.02, 2.0);
+        assert!(error.unwrap_err().to_string().starts_with("the stimulus does not change V"));
+    }
 }

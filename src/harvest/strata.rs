@@ -96,11 +96,14 @@ impl Strata {
         kept.extend(self.extremes.into_iter().flatten().flatten());
         let wanted = self.n_samples.saturating_sub(kept.len());
         let each = fair_share(self.strata.values().map(|stratum| stratum.samples.len()), wanted);
-        for stratum in self.strata.into_values() {
-            let mut samples = stratum.samples;
-            self.random.shuffle(&mut samples);
-            kept.extend(samples.into_iter().take(each));
+        let mut fair = Vec::new();
+        for mut stratum in self.strata.into_values() {
+            self.random.shuffle(&mut stratum.samples);
+            fair.extend(stratum.samples.into_iter().take(each));
         }
+        self.random.shuffle(&mut fair);
+        fair.truncate(wanted);
+        kept.extend(fair);
         self.random.shuffle(&mut kept);
         let states = kept.iter().flat_map(|sample| &sample[..self.n_states]).copied().collect();
         (states, kept.iter().map(|sample| sample[self.n_states]).collect())

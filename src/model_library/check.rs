@@ -116,17 +116,28 @@ impl ModelLibrary {
         let Engine::Isolated(process) = &mut self.engine else { return Ok(None) };
         let mut states = probes.states.clone();
         process.step(&mut states, &probes.stimulus, dt, 1)?;
-        let before = process.memory_in_use()?;
+        let before = process.memory()?;
         process.step(&mut states, &probes.stimulus, dt, CALLS)?;
-        let grown = process.memory_in_use()?.saturating_sub(before) as f64;
-        let a_step = grown / (f64::from(CALLS) * probes.stimulus.len() as f64);
+        let after = process.memory()?;
+        let cell_steps = f64::from(CALLS) * probes.stimulus.len() as f64;
+        let grown = after.bytes.saturating_sub(before.bytes);
         // The smallest piece of memory in each step of a single cell, or of all cells together.
-        let leaks = grown >= 16.0 * f64::from(CALLS);
-        Ok(leaks.then(|| Finding {
+        if grown >= 16 * u64::from(CALLS) {
+            return Ok(Some(Finding {
+                what: format!(
+                    "the step allocates memory that it does not free, {:.1} bytes a cell and step",
+                    grown as f64 / cell_steps
+                ),
+                remedy: "long runs may run out of memory; free it, or keep it between the calls".into(),
+            }));
+        }
+        let allocations = after.allocations - before.allocations;
+        Ok((allocations > 0).then(|| Finding {
             what: format!(
-                "the step allocates memory that it does not free, {a_step:.1} bytes a cell and step"
+                "the step allocates memory and frees it, {:.2} times a cell and step",
+                allocations as f64 / cell_steps
             ),
-            remedy: "long runs may run out of memory; free it, or keep it between the calls".into(),
+            remedy: "this takes time; keep the memory between the calls".into(),
         }))
     }
 

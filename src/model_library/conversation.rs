@@ -16,7 +16,7 @@ pub enum Question {
     Open(Source),
     /// Advance the cells in the shared memory: their states, then a stimulus each.
     Step { n_cells: usize, dt: f64, n_steps: u32 },
-    /// How much memory is in use?
+    /// How much memory is in use, and how often did the library ask for some?
     Memory,
 }
 
@@ -25,9 +25,17 @@ pub enum Question {
 pub enum Answer {
     Opened(Opened),
     Stepped,
-    /// Bytes that the process has allocated.
-    Memory(u64),
+    Memory(Memory),
     Failed(Failure),
+}
+
+/// What the worker's process has allocated.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Memory {
+    /// Bytes in use.
+    pub bytes: u64,
+    /// Calls of the allocator that the library itself made.
+    pub allocations: u64,
 }
 
 /// An error on its way between processes.

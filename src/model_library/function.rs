@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::monoalg3d::load_logger;
 use super::number::Number;
 use super::shared_object::SharedObject;
 use super::stage::{Progress, Stage};
@@ -17,6 +18,7 @@ pub struct CFunction<R> {
 
 impl<R: Number> CFunction<R> {
     pub fn open(path: &Path, name: &str, n_states: usize, progress: &Progress) -> Result<Self> {
+        load_logger(path, progress)?;
         progress.enter(Stage::Loading);
         let object = SharedObject::open(path, libc::RTLD_NOW | libc::RTLD_LOCAL)?;
         let step = object.function(name).map_err(|e| e.remedy("give the name that the library exports"))?;

@@ -75,9 +75,18 @@ impl Instance {
         let (library, opened) = match &source.function {
             None => {
                 let functions = Functions::load(path, progress)?;
-                let real = match source.real {
-                    Real::Auto => functions.real(path, progress)?,
-                    given => given,
+                let real = match (source.real, functions.real(progress)) {
+                    (Real::Auto, Some(found)) => found,
+                    (Real::Auto, None) => {
+                        let what = "init_cell_model_data does not tell whether real is double or float";
+                        return Err(Error::format(what).in_file(path).remedy("say which it is (--real)"));
+                    }
+                    (given, Some(found)) if given != found => {
+                        return Err(Error::format(format!("the library's real is {found}, not {given}"))
+                            .in_file(path)
+                            .remedy("leave --real out, or compile the library anew"));
+                    }
+                    (given, _) => given,
                 };
                 match real {
                     Real::Float => {

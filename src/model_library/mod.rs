@@ -3,6 +3,7 @@
 //! A library runs in a process of its own, so that whatever it does (crash, exit, hang, print) is an error message and not the end
 //! of the program that asks.
 
+mod allocation;
 mod check;
 mod conversation;
 mod function;

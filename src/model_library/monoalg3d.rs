@@ -67,15 +67,20 @@ pub struct Functions {
     solve: *mut c_void,
 }
 
+/// Loads `liblogger.so` beside the library at `path`, if there is one: the simulator's model libraries call it.
+pub fn load_logger(path: &Path, progress: &Progress) -> Result<()> {
+    let logger = path.with_file_name("liblogger.so");
+    if logger.is_file() {
+        progress.enter(Stage::LoadingLogger);
+        SharedObject::open(&logger, libc::RTLD_NOW | libc::RTLD_GLOBAL)?;
+    }
+    Ok(())
+}
+
 impl Functions {
     /// Loads the library at `path`.
     pub fn load(path: &Path, progress: &Progress) -> Result<Self> {
-        // The simulator's model libraries call its logger.
-        let logger = path.with_file_name("liblogger.so");
-        if logger.is_file() {
-            progress.enter(Stage::LoadingLogger);
-            SharedObject::open(&logger, libc::RTLD_NOW | libc::RTLD_GLOBAL)?;
-        }
+        load_logger(path, progress)?;
         progress.enter(Stage::Loading);
         let object = SharedObject::open(path, libc::RTLD_NOW | libc::RTLD_LOCAL)
             // As the simulator loads it: a function that is missing for something else than stepping does not matter.
@@ -98,8 +103,9 @@ impl Functions {
         })
     }
 
-    /// What `real` is, from where `init_cell_model_data` writes the initial V: a double lies at byte 8, a float at 4.
-    pub fn real(&self, path: &Path, progress: &Progress) -> Result<Real> {
+    /// What `real` is, from where `init_cell_model_data` writes the initial V: a double lies at byte 8, a float at 4. None if it
+    /// writes neither or both.
+    pub fn real(&self, progress: &Progress) -> Option<Real> {
         const UNTOUCHED: u8 = 0xff;
         let mut data = [u64::from_ne_bytes([UNTOUCHED; 8]); 16];
         progress.enter(Stage::CellModelData);
@@ -110,11 +116,9 @@ impl Functions {
             word.to_ne_bytes()[bytes].iter().any(|&byte| byte != UNTOUCHED)
         };
         match (written(data[1], 0..8), written(data[0], 4..8)) {
-            (true, false) => Ok(Real::Double),
-            (false, true) => Ok(Real::Float),
-            _ => Err(Error::format("init_cell_model_data does not tell whether real is double or float")
-                .in_file(path)
-                .remedy("say which it is (--real)")),
+            (true, false) => Some(Real::Double),
+            (false, true) => Some(Real::Float),
+            _ => None,
         }
     }
 }

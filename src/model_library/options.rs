@@ -61,3 +61,13 @@ pub enum Real {
     /// `float`.
     Float,
 }
+
+impl std::fmt::Display for Real {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Double => "double",
+            Self::Float => "float",
+        })
+    }
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::conversation::{Answer, Question, hear, say};
+use super::conversation::{Answer, Memory, Question, hear, say};
 use super::instance::{Opened, Source};
 use super::options::Options;
 use super::printed::Printed;
@@ -95,10 +95,10 @@ impl Process {
         }
     }
 
-    /// Bytes that the worker has allocated.
-    pub fn memory_in_use(&mut self) -> Result<u64> {
+    /// What the worker has allocated.
+    pub fn memory(&mut self) -> Result<Memory> {
         match self.ask(&Question::Memory)? {
-            Answer::Memory(bytes) => Ok(bytes),
+            Answer::Memory(memory) => Ok(memory),
             other => Err(self.unexpected(other)),
         }
     }

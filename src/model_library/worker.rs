@@ -7,7 +7,8 @@ use std::io::BufReader;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use super::conversation::{Answer, Question, hear, say};
+use super::allocation;
+use super::conversation::{Answer, Memory, Question, hear, say};
 use super::instance::Instance;
 use super::shared_memory::SharedMemory;
 use super::stage::Stage;
@@ -39,6 +40,7 @@ fn serve() -> std::io::Result<()> {
         let answer = match question {
             Question::Open(source) => match Instance::open(&source, memory.progress()) {
                 Ok(opened) => {
+                    allocation::watch(&source.path);
                     let answer = Answer::Opened(opened.opened().clone());
                     instance = Some(opened);
                     answer
@@ -108,8 +110,8 @@ fn end_with(stream: UnixStream) {
     });
 }
 
-fn memory_in_use() -> u64 {
+fn memory_in_use() -> Memory {
     // SAFETY: a question to the C library.
     let heap = unsafe { libc::mallinfo2() };
-    (heap.uordblks + heap.hblkhd) as u64
+    Memory { bytes: (heap.uordblks + heap.hblkhd) as u64, allocations: allocation::allocations() }
 }
