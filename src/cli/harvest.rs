@@ -88,14 +88,14 @@ impl Harvest {
             n_samples: self.samples,
             seed: self.seed,
         };
-        let visited = harvest::harvest(&mut model, &options)?;
+        let (visited, dropped) = harvest::harvest_and_count(&mut model, &options)?;
         let provenance = self.provenance(&options, &model);
         let (table, not_finite) = pairs(&mut model, &visited, options.dt, &names, provenance)?;
         table.write(&self.output)?;
-        if visited.dropped > 0 || not_finite > 0 {
+        if dropped > 0 || not_finite > 0 {
             eprintln!(
                 "warning: {} cells and {not_finite} rows were dropped because they ran away or were not finite",
-                visited.dropped
+                dropped
             );
         }
         let path = self.output.display().to_string();
@@ -116,7 +116,7 @@ impl Harvest {
                         "duration": stimulus.duration,
                         "threshold": stimulus.threshold,
                     },
-                    "dropped_cells": visited.dropped,
+                    "dropped_cells": dropped,
                     "dropped_rows": not_finite,
                     "seconds": start.elapsed().as_secs_f64(),
                 })

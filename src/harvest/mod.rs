@@ -64,8 +64,6 @@ pub struct Visited {
     pub states: Vec<f64>,
     /// One number a cell.
     pub stimulus: Vec<f64>,
-    /// How often a cell was dropped because its state ran away or was not finite; another started in its place.
-    pub dropped: u64,
 }
 
 impl Visited {
@@ -96,6 +94,14 @@ const LOOK: f64 = 30.0;
 /// # Errors
 /// Options that cannot be meant, a model of which most states are not finite, and whatever the model answers.
 pub fn harvest(model: &mut dyn StepFunction, options: &Options) -> Result<Visited> {
+    harvest_and_count(model, options).map(|(visited, _)| visited)
+}
+
+/// As [`harvest`], and how often a cell was dropped because its state ran away or was not finite; another started in its place.
+///
+/// # Errors
+/// As for [`harvest`].
+pub fn harvest_and_count(model: &mut dyn StepFunction, options: &Options) -> Result<(Visited, u64)> {
     check(options)?;
     let mut random = Random::new(options.seed);
     let mut drive = Drive::new(options, &mut random);
@@ -135,7 +141,7 @@ pub fn harvest(model: &mut dyn StepFunction, options: &Options) -> Result<Visite
         drive.couple(&mut states, n_states, options.dt);
     }
     let (states, stimulus) = strata.finish();
-    Ok(Visited { n_states, states, stimulus, dropped })
+    Ok((Visited { n_states, states, stimulus }, dropped))
 }
 
 /// Lowest and highest potential of a cell under the stimulus.

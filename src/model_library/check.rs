@@ -203,10 +203,12 @@ impl Difference {
             let (a, b) = (column(a), column(b));
             let scale = a.iter().chain(&b).fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
             for (a, b) in a.iter().zip(&b) {
+                let difference = ((a - b) / scale).abs();
                 let size = match a.to_bits() == b.to_bits() {
                     true => 0.0,
+                    false if difference.is_finite() => difference.max(f64::MIN_POSITIVE),
                     // A number beside a NaN is as different as can be.
-                    false => ((a - b) / scale).abs().max(f64::MIN_POSITIVE).min(f64::MAX),
+                    false => f64::MAX,
                 };
                 if size > worst.size {
                     (worst.size, worst.state) = (size, state);
