@@ -3,40 +3,42 @@
 //! Many models update their gates first and compute currents from the new values. In the old ones such a current is a long
 //! polynomial, in the new ones a product.
 
-use super::increments::{Finding, Known};
+use super::increments::{Depth, Finding, Known};
 use super::probes::Probes;
 use super::questions::Questions;
 use super::{Increment, Role, State, StateIndex};
 use crate::error::Result;
 use crate::step_function::StepFunction;
 
-/// Replaces those increments in `found` that are simpler in terms of values after the step. Gives back the number of questions.
-pub fn simplify(
+/// Those increments that are simpler in terms of values after the step than their `sketches`, taken apart; and the number of
+/// questions that this took.
+pub fn simpler(
     model: &mut dyn StepFunction,
     probes: &mut Probes,
     known: &Known,
     states: &[State],
-    dt: f64,
-    unit: f64,
-    found: &mut [Finding],
-) -> Result<u64> {
+    [dt, unit]: [f64; 2],
+    sketches: &[Finding],
+) -> Result<(Vec<Finding>, u64)> {
     let levels = levels(states);
-    let mut asked = 0;
-    // The levels below each; then all, for the states of none. V tells whether it is worth it.
+    let (mut simpler, mut asked) = (Vec::new(), 0);
+    if levels.is_empty() || !has_parts_of_products(&sketches[0].0) {
+        return Ok((simpler, asked));
+    }
+    let level = |i: StateIndex| levels.iter().position(|level| level.contains(&i)).unwrap_or(levels.len());
+    // A state sees the levels below its own; V and those of no level see all, and V tells whether it is worth it.
     for n_levels in (1..=levels.len()).rev() {
-        let level_of =
-            |i: StateIndex| levels.iter().position(|level| level.contains(&i)).unwrap_or(levels.len());
-        let concerned: Vec<usize> =
-            (0..found.len()).filter(|&k| level_of(found[k].0.state) == n_levels).collect();
-        let is_first = n_levels == levels.len();
-        if is_first && !has_parts_of_products(&found[0].0) {
-            break;
-        }
+        let concerned: Vec<&Increment> = sketches
+            .iter()
+            .map(|(sketch, _)| sketch)
+            .filter(|sketch| level(sketch.state) == n_levels)
+            .collect();
         if concerned.is_empty() {
             continue;
         }
         let given = levels[..n_levels].to_vec();
-        let substituted: Vec<StateIndex> = given.concat();
+        let mut substituted: Vec<StateIndex> = given.concat();
+        substituted.sort_unstable();
         let mut base = known.base.states.clone();
         for (c, cell) in base.chunks_mut(states.len()).enumerate() {
             substituted.iter().for_each(|&j| cell[j] = known.base.next(c, j));
@@ -45,27 +47,28 @@ pub fn simplify(
         let mut questions = Questions::new(&mut after, dt, unit);
         let base = questions.ask(base)?;
         let known = Known::new(&mut questions, probes, base, known.inputs.clone())?;
-        let mut improved = false;
-        for k in concerned {
-            let i = found[k].0.state;
-            let mut finding = known.take_apart(&mut questions, probes, &[i])?.remove(0);
-            if complexity(&finding.0) < complexity(&found[k].0) {
-                finding.0.after =
-                    substituted.iter().copied().filter(|&j| known.sweep.depends(i, j)).collect();
-                finding.0.after.sort_unstable();
-                found[k] = finding;
-                improved = true;
-            }
-            if k == 0 && !improved {
+        let v_alone = usize::from(n_levels == levels.len());
+        let mut better = Vec::new();
+        for part in [&concerned[..v_alone], &concerned[v_alone..]] {
+            let these: Vec<StateIndex> = part.iter().map(|sketch| sketch.state).collect();
+            let found = known.take_apart(&mut questions, probes, &these, Depth::Products)?;
+            let improved = found.iter().zip(part).filter(|((new, _), old)| complexity(new) < complexity(old));
+            better.extend(improved.map(|((new, _), _)| new.state));
+            if !part.is_empty() && n_levels == levels.len() && better.is_empty() {
                 break;
             }
         }
+        for mut finding in known.take_apart(&mut questions, probes, &better, Depth::Coefficients)? {
+            let seen = |j: &StateIndex| known.sweep.depends(finding.0.state, *j);
+            finding.0.after = substituted.iter().copied().filter(seen).collect();
+            simpler.push(finding);
+        }
         asked += questions.asked * (1 + 2 * n_levels as u64);
-        if is_first && !improved {
+        if simpler.is_empty() {
             break;
         }
     }
-    Ok(asked)
+    Ok((simpler, asked))
 }
 
 /// States whose values after the step may be what others see: gates of V, then what is affine in itself, of the size of a gate, and

@@ -26,6 +26,15 @@ pub struct Known {
     pub sizes: Vec<f64>,
 }
 
+/// How far an increment is taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Into products of factors and a remainder, with the parents of each.
+    Products,
+    /// Coefficients and the remainder too.
+    Coefficients,
+}
+
 /// An increment and what could not be decided about it.
 pub type Finding = (Increment, Vec<String>);
 
@@ -50,14 +59,14 @@ impl Known {
         questions: &mut Questions,
         probes: &mut Probes,
         states: &[StateIndex],
+        depth: Depth,
     ) -> Result<Vec<Finding>> {
         let wanted = |i, j, k| states.contains(&i) && self.sweep.depends(i, j) && self.sweep.depends(i, k);
         let interactions =
             Interactions::measure(questions, probes, &self.noise, &self.base, &self.inputs, wanted)?;
         let mut found = Vec::with_capacity(states.len());
         for &i in states {
-            let mut undecided = Vec::new();
-            found.push((take_apart(questions, probes, self, &interactions, i, &mut undecided)?, undecided));
+            found.push(take_apart(questions, probes, self, &interactions, i, depth)?);
         }
         Ok(found)
     }
@@ -70,11 +79,13 @@ fn take_apart(
     known: &Known,
     interactions: &Interactions,
     i: StateIndex,
-    undecided: &mut Vec<String>,
-) -> Result<Increment> {
+    depth: Depth,
+) -> Result<Finding> {
+    let mut undecided = Vec::new();
     let interact = |j, k| interactions.interact(i, j, k);
     let drivers = known.inputs.iter().copied().filter(|&j| known.sweep.depends(i, j));
-    let (mut factors, mut rest): (Vec<_>, Vec<_>) = drivers.partition(|&j| is_factor(known, i, j, undecided));
+    let (mut factors, mut rest): (Vec<_>, Vec<_>) =
+        drivers.partition(|&j| is_factor(known, i, j, &mut undecided));
     let degree = |j: StateIndex| known.sweep.response(i, j).degree.expect("a factor has a degree");
     for clique in graph::cliques(&factors, &interact) {
         let points = clique.iter().fold(1, |n: usize, &j| n.saturating_mul(degree(j) as usize + 1));
@@ -109,7 +120,7 @@ fn take_apart(
             }
         }
         let mut monomials: Vec<Monomial> = monomials.into_values().collect();
-        for monomial in &mut monomials {
+        for monomial in monomials.iter_mut().filter(|_| depth == Depth::Coefficients) {
             let support: Vec<StateIndex> = monomial.exponents.iter().map(|(j, _)| *j).collect();
             let terms = terms(&support, probes);
             let m = (0..terms.grid.len()).find(|&m| terms.grid.exponents(m) == monomial.exponents);
@@ -128,8 +139,11 @@ fn take_apart(
     let cells = without.cells();
     let original = without.solve(questions, &cells)?;
     let remainder_parents = without.parents(questions, probes, &cells, &original, &rest)?.remove(0);
-    let remainder = without.sums(questions, probes, 0, &remainder_parents, known.sizes[i])?;
-    Ok(Increment { state: i, after: Vec::new(), groups, remainder_parents, remainder })
+    let remainder = match depth {
+        Depth::Products => Vec::new(),
+        Depth::Coefficients => without.sums(questions, probes, 0, &remainder_parents, known.sizes[i])?,
+    };
+    Ok((Increment { state: i, after: Vec::new(), groups, remainder_parents, remainder }, undecided))
 }
 
 fn is_factor(known: &Known, i: StateIndex, j: StateIndex, undecided: &mut Vec<String>) -> bool {

@@ -32,7 +32,7 @@ pub use picture::picture;
 use crate::error::{Error, Result};
 use crate::harvest::Visited;
 use crate::step_function::StepFunction;
-use increments::Known;
+use increments::{Depth, Known};
 use probes::Probes;
 use questions::{Answers, Questions};
 
@@ -102,9 +102,18 @@ pub fn detect(model: &mut dyn StepFunction, visited: &Visited, options: &Options
     let taken_apart: Vec<StateIndex> = (0..n)
         .filter(|&i| matches!(states[i].role, Role::Voltage | Role::Affine | Role::Nonlinear))
         .collect();
-    let mut found = known.take_apart(&mut questions, &mut probes, &taken_apart)?;
+    let sketches = known.take_apart(&mut questions, &mut probes, &taken_apart, Depth::Products)?;
     let mut asked = questions.asked;
-    asked += after::simplify(model, &mut probes, &known, &states, options.dt, unit, &mut found)?;
+    let (simpler, more) = after::simpler(model, &mut probes, &known, &states, [options.dt, unit], &sketches)?;
+    asked += more;
+    let left =
+        taken_apart.iter().copied().filter(|i| simpler.iter().all(|(increment, _)| increment.state != *i));
+    let mut questions = Questions::new(model, options.dt, unit);
+    let mut found =
+        known.take_apart(&mut questions, &mut probes, &left.collect::<Vec<_>>(), Depth::Coefficients)?;
+    asked += questions.asked;
+    found.extend(simpler);
+    found.sort_by_key(|(increment, _)| increment.state);
     let (increments, sentences): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     undecided.extend(sentences.into_iter().flatten());
     Ok(Structure {

@@ -10,7 +10,7 @@ use crate::error::Result;
 /// Probes at which a coefficient is compared, at least and at most; fewer where one takes many questions.
 const PROBES: [usize; 2] = [12, 96];
 /// Questions that the probes of one comparison are allotted.
-const ALLOTTED: usize = 2048;
+const ALLOTTED: usize = 1024;
 /// Values of each of two parents at which their part is tabulated to find its rank.
 const RANK_NODES: usize = 12;
 /// Probes around which that is done.

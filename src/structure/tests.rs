@@ -144,11 +144,8 @@ fn visited() -> Visited {
             states.push(low + (high - low) * f64::from(random.next_u32()) / f64::from(u32::MAX));
         }
     }
-    Visited {
-        n_states: N,
-        states,
-        stimulus: (0..400).map(|k| if k % 8 == 0 { -52.0 } else { 0.0 }).collect(),
-    }
+    let stimulus = (0..400).map(|k| if k % 8 == 0 { -52.0 } else { 0.0 }).collect();
+    Visited { n_states: N, states, stimulus, ..Visited::default() }
 }
 
 fn detected(cell: &mut Cell) -> Structure {
@@ -320,6 +317,6 @@ fn a_stimulus_out_of_proportion_and_lost_answers_are_told() {
     let fault = Fault { fails_above: Some(-1.0), ..Fault::default() };
     let error = detect(&mut Cell::new(fault), &visited(), &Options::default()).unwrap_err();
     assert!(error.to_string().contains("only 0 of 96"), "{error}");
-    let few = Visited { n_states: N, states: vec![0.0; N], stimulus: vec![0.0] };
+    let few = Visited { n_states: N, states: vec![0.0; N], stimulus: vec![0.0], ..Visited::default() };
     assert!(detect(&mut Cell::new(fault), &few, &Options::default()).is_err());
 }
