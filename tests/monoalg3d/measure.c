@@ -1,6 +1,7 @@
 /* A function for the simulator's [save_result] that measures instead of saving: when V of each cell rises through
  * up_threshold, and when it falls through down_threshold, interpolated between the times it is called at.
- * At the end a line for each cell goes to the file `events`: its centre, and times with U or D before them. */
+ * At the end a line for each cell goes to the file `events`: its centre, and times with U or D before them; V itself goes
+ * to a file of doubles beside it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "config/save_mesh_config.h"
 
 struct cell_events {
-    double last_v;
+    double x, y, last_v;
     size_t n, capacity;
     double *times; /* a fall is negative */
 };
@@ -54,9 +55,13 @@ SAVE_MESH(measure)
     if (m->cells == NULL) {
         m->n_cells = the_grid->num_active_cells;
         m->cells = calloc(m->n_cells, sizeof *m->cells);
-        for (size_t i = 0; i < m->n_cells; ++i) m->cells[i].last_v = the_grid->active_cells[i]->v;
+        for (size_t i = 0; i < m->n_cells; ++i) {
+            const struct cell_node *node = the_grid->active_cells[i];
+            m->cells[i] = (struct cell_events){.x = node->center.x, .y = node->center.y, .last_v = node->v};
+        }
     }
-    for (size_t i = 0; i < m->n_cells; ++i) {
+    /* A mesh that adapts has other cells now. */
+    for (size_t i = 0; i < m->n_cells && m->n_cells == the_grid->num_active_cells; ++i) {
         struct cell_events *cell = &m->cells[i];
         const double before = cell->last_v, v = the_grid->active_cells[i]->v;
         const double slope = (v - before) / (t - m->last_t);
@@ -67,22 +72,32 @@ SAVE_MESH(measure)
     m->last_t = t;
 }
 
+static FILE *created(const char *path)
+{
+    FILE *out = fopen(path, "wb");
+    if (out != NULL) return out;
+    perror(path);
+    exit(EXIT_FAILURE);
+}
+
 END_SAVE_MESH(end_measure)
 {
     struct measurement *m = config->persistent_data;
-    FILE *out = fopen(m->path, "w");
-    if (out == NULL) {
-        perror(m->path);
-        exit(EXIT_FAILURE);
-    }
+    FILE *out = created(m->path);
     for (size_t i = 0; i < m->n_cells; ++i) {
-        const struct cell_node *node = the_grid->active_cells[i];
-        fprintf(out, "%g %g", node->center.x, node->center.y);
-        for (size_t k = 0; k < m->cells[i].n; ++k)
-            fprintf(out, " %c%.9g", m->cells[i].times[k] < 0 ? 'D' : 'U', m->cells[i].times[k] < 0 ? -m->cells[i].times[k] : m->cells[i].times[k]);
+        fprintf(out, "%g %g", m->cells[i].x, m->cells[i].y);
+        for (size_t k = 0; k < m->cells[i].n; ++k) {
+            const double time = m->cells[i].times[k];
+            fprintf(out, " %c%.9g", time < 0 ? 'D' : 'U', time < 0 ? -time : time);
+        }
         fputc('\n', out);
         free(m->cells[i].times);
     }
+    fclose(out);
+    char path[4096];
+    snprintf(path, sizeof path, "%s.v", m->path);
+    out = created(path);
+    for (size_t i = 0; i < the_grid->num_active_cells; ++i) fwrite(&the_grid->active_cells[i]->v, sizeof(double), 1, out);
     fclose(out);
     free(m->cells);
     free(m);

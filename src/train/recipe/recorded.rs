@@ -1,5 +1,6 @@
 //! Recipes for models of which only recorded steps are known: the table says what the states are.
 
+use ndarray::ArrayView1;
 use serde_json::Value;
 
 use super::{KindName, Recipe};
@@ -8,9 +9,20 @@ use crate::error::{Error, Result};
 use crate::surrogate::{Role, Variable};
 use crate::train::Task;
 
+/// Part of its width by which the range of samples is widened: a sample of a tissue's steps misses its extremes.
+const MARGIN: f64 = 0.02;
+
+fn around(values: ArrayView1<f64>) -> [f64; 2] {
+    let [low, high] =
+        values.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[l, h], &x| [l.min(x), h.max(x)]);
+    let margin = MARGIN * (high - low);
+    [low - margin, high + margin]
+}
+
 impl Recipe {
     /// A step map of what a table of recorded steps holds: inputs called `x` with a target `x_next` are states, the one
-    /// other input is the stimulus. Ranges are the recipe's, or those of the data.
+    /// other input is the stimulus. Ranges are the recipe's, or a little more than those of
+    /// the data.
     pub(super) fn recorded_task(&self) -> Result<Task> {
         let file = self.data.training_file.as_ref().expect("the caller has looked");
         let path = self.path.parent().unwrap_or(std::path::Path::new("")).join(file);

@@ -1,0 +1,249 @@
+"""What a tissue of surrogates does and costs beside the stock model, in MonoAlg3D itself. Called by run.sh.
+
+Prints tables in Markdown. Runs that were made before, with the same settings, are not made again.
+"""
+
+import argparse
+import math
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator import Simulator
+
+EVERYWHERE = (0, 1, 0, 1)
+EDGE = (0, 0.06, -1, 2)
+CORNER = (0, 0.5, -1, 0.5)
+
+
+@dataclass
+class Model:
+    title: str
+    library: str
+    up: float  # V of an activation
+    down: float  # V at which 90 % of an action potential are over
+    sigma: float
+    dx: float  # micrometres
+    current: float  # in a step of the model
+    s2: float  # when half the sheet can be excited again, ms
+    apd_time: float  # when an action potential is over, ms
+    coupling: list  # intervals between two stimuli for the restitution, ms
+    dt_ode: float = 0.02
+
+
+MODELS = {
+    "fhn": Model("FitzHugh-Nagumo", "libfhn_mod.so", 0.5, 0.1, 2e-5, 100, 1.0, 70, 150, [90, 110, 130, 160]),
+    "ms": Model("Mitchell-Schaeffer", "libmitchell_shaeffer_2003.so", 0.5, 0.1, 1e-5, 200, 1.0, 380, 700,
+                [360, 400, 450, 550]),
+    "minimal": Model("minimal model", "libminimal_model.so", 0.7, 0.15, 1e-5, 200, 1.0, 330, 700,
+                     [310, 350, 400, 500]),
+    "tt3": Model("ten Tusscher 3", "libten_tusscher_3_epi.so", -40, -73, 5.3e-5, 100, -50.0, 330, 500, [330, 380, 450]),
+}
+
+RECIPE = """seed = 1
+[surrogate]
+kind = "step_map"
+dt = "0.1 ms"
+[data]
+training_file = "{name}.npz"
+[network]
+hidden = [["tanh", {width}], ["tanh", {width}]]
+form = "residual"
+[[loss]]
+kind = "data"
+criterion = "huber"
+delta = 0.1
+batch = 2048
+[optimizer]
+method = "soap"
+rate = 3e-3
+[schedule]
+kind = "cosine"
+[stop]
+iterations = 40000
+validate_every = 1000
+"""
+
+
+def record(simulator, name, model, file):
+    """Stimuli in many places at many times, so that cells meet each other in many states."""
+    boxes = [(0, 0.06, 0, 1), (0, 0.5, 0, 0.5), (0.5, 1, 0.25, 0.75), (0.25, 0.5, 0.6, 1), (0, 1, 0, 0.2),
+             (0.4, 0.6, 0.4, 0.6), (0, 0.33, 0, 1)]
+    strengths = [1, 1, 0.6, 0.8, 0.4, 1.2, 0.5]
+    fast = name == "fhn"
+    times = [0, 45, 60, 75, 95, 120, 150] if fast else [0, 330, 360, 420, 480, 700, 800]
+    stimuli = [(t, model.current / 5 * s, b) for t, s, b in zip(times, strengths, boxes)]
+    ode = simulator.plug_in(model, "record", record=file, record_per_stratum=4000)
+    return simulator.run(model, ode, sheet=True, stimuli=stimuli, time=200 if fast else 1000, dt_pde=0.1)
+
+
+def trained(simulator, emucell, name, model, folder):
+    """A plain network that learned from recorded tissue; a step of it is five of the model's."""
+    path = folder / f"trained_{name}" / "surrogate.onnx"
+    if not path.exists():
+        record(simulator, name, model, folder / f"{name}.npz")
+        recipe = folder / f"{name}.toml"
+        recipe.write_text(RECIPE.format(name=name, width=48 if name == "minimal" else 32))
+        subprocess.run([emucell, "train", recipe, "--out", path.parent, "--force"], check=True)
+    return path
+
+
+def distilled(simulator, emucell, name, model, folder):
+    path = folder / f"distilled_{name}.onnx"
+    if not path.exists():
+        library = simulator.checkout / "shared_libs" / model.library
+        done = subprocess.run([emucell, "distill", "--library", library, "--dt", "0.02", "--output", path])
+        if not path.exists():
+            raise SystemExit(f"emucell distill: {done.returncode}")
+    return path
+
+
+def percent(new, old):
+    return f"{100 * (new / old - 1):+.2f} %"
+
+
+def cable(simulator, model, ode, dt_pde, current):
+    """Velocity (mm/ms), APD90 (ms) and the APD90 of a second beat for each coupling interval, at the middle cell."""
+    apds = []
+    for interval in model.coupling:
+        stimuli = [(0, current, EDGE), (interval, current, EDGE)]
+        run = simulator.run(model, ode, stimuli=stimuli, time=interval + model.apd_time, dt_pde=dt_pde)
+        early, middle, late = run.cells[25], run.cells[50], run.cells[75]
+        if not (early[2] and middle[2] and late[2] and middle[3]):
+            return None, None, []
+        velocity = (late[0] - early[0]) / 1000 / (late[2][0] - early[2][0])
+        first = middle[3][0] - middle[2][0]
+        second = [d - u for u, d in zip(middle[2][1:], middle[3][1:])]
+        apds.append(second[0] if second else None)
+    return velocity, first, apds
+
+
+def activation_error(stock, surrogate):
+    """Root of the mean square of the differences of all activation times, and cells with another number of them."""
+    differences, others = [], 0
+    for (*_, a, _), (*_, b, _) in zip(stock.cells, surrogate.cells):
+        others += len(a) != len(b)
+        differences += [x - y for x, y in zip(a, b)]
+    if not differences:
+        return math.nan, others
+    return math.sqrt(sum(d * d for d in differences) / len(differences)), others
+
+
+def compare(simulator, model, ode, dt_pde, sheet_time, repeat):
+    stock = simulator.stock(model)
+    # The simulator multiplies a stimulus by the number of steps between two of diffusion.
+    current = model.current / round(dt_pde / model.dt_ode)
+    (v, apd, s2), (v_new, apd_new, s2_new) = (cable(simulator, model, o, dt_pde, current) for o in (stock, ode))
+    # Where no wave arrived there is nothing to compare.
+    if v_new is None:
+        v_new = apd_new = math.nan
+    both = [(a, b) for a, b in zip(s2, s2_new) if a and b]
+    restitution = max((abs(b / a - 1) for a, b in both), default=math.nan)
+    lost = sum((a is None) != (b is None) for a, b in zip(s2, s2_new)) + len(s2) - len(s2_new)
+    stimuli = [(0, current, EDGE), (model.s2, current, CORNER)]
+    runs = [simulator.run(model, o, sheet=True, stimuli=stimuli, time=sheet_time, dt_pde=dt_pde) for o in (stock, ode)]
+    rms, others = activation_error(*runs)
+    times = []
+    for o in (stock, ode):
+        short = [simulator.run(model, o, sheet=True, stimuli=stimuli, time=20, dt_pde=dt_pde, again=k)
+                 for k in range(1, repeat + 1)]
+        times.append((min(r.ode() for r in short), min(r.whole() for r in short),
+                      min((r.plugin_ns() or 0) for r in short)))
+    (ode_stock, all_stock, _), (ode_new, all_new, ns) = times
+    accuracy = [f"{v:.4f}", percent(v_new, v), f"{apd:.2f}", percent(apd_new, apd),
+                f"{100 * restitution:.2f} %" + (f", {lost} beats lost or added" if lost else ""),
+                f"{sheet_time}", f"{rms:.3f}" + (f" ({others} cells: another number)" if others else "")]
+    steps = 20 / dt_pde
+    per = 1e9 / 1e4 / steps
+    speed = [f"{ode_stock * per:.0f}", f"{ode_new * per:.0f}", f"{ns:.0f}", f"{ode_stock / ode_new:.2f}",
+             f"{all_stock * per:.0f}", f"{all_new * per:.0f}", f"{all_stock / all_new:.2f}"]
+    return accuracy, speed
+
+
+def nowhere(path, folder):
+    """The surrogate with a domain that no cell is in."""
+    import json
+
+    import onnx
+
+    out = folder / f"nowhere_{path.parent.name}_{path.stem}.onnx"
+    graph = onnx.load(path)
+    for entry in graph.metadata_props:
+        if entry.key == "emucell.inputs":
+            inputs = json.loads(entry.value)
+            inputs[0]["range"] = [1e6, 1e6 + 1]
+            entry.value = json.dumps(inputs)
+    onnx.save(graph, out)
+    return out
+
+
+def bits(simulator, model, surrogate, dt_pde, folder):
+    """Ways of running the original through the plug-in; each must give V of the stock library to the last bit."""
+    current = model.current / round(dt_pde / model.dt_ode)
+    stimuli = [(0, current, EDGE), (20, current, CORNER)]
+    ways = {
+        "hybrid, no cell in the domain": simulator.plug_in(model, "hybrid", surrogate=nowhere(surrogate, folder)),
+        "shadow": simulator.plug_in(model, "shadow", surrogate=surrogate),
+        "record": simulator.plug_in(model, "record", record=folder / "bits.npz"),
+    }
+    for adaptive in (False, True):
+        # 64 cells a side: a mesh that adapts halves its cells.
+        runs = {name: simulator.run(model, ode, n=64, sheet=True, stimuli=stimuli, time=40, dt_pde=dt_pde,
+                                    adaptive=adaptive)
+                for name, ode in {"stock": simulator.stock(model), **ways}.items()}
+        for name in ways:
+            yield f"{name}{', adaptive mesh' if adaptive else ''}", runs[name].v == runs["stock"].v
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print(flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("simulator", type=Path)
+    parser.add_argument("plugin", type=Path)
+    parser.add_argument("measure", type=Path)
+    parser.add_argument("emucell", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--sheet-time", type=float, help="ms of the sheets, shorter than usual")
+    parser.add_argument("cases", nargs="*", metavar="fhn|ms|minimal:trained, ms|minimal|tt3:distilled, bits")
+    arguments = parser.parse_intermixed_args()
+    simulator = Simulator(arguments.simulator, arguments.plugin, arguments.measure, arguments.folder / "runs")
+    folder = arguments.folder
+    cases = arguments.cases or ["fhn:trained", "ms:trained", "minimal:trained", "ms:distilled", "minimal:distilled",
+                                "tt3:distilled", "bits"]
+    accuracy, speed = [], []
+    for case in cases:
+        if case == "bits":
+            continue
+        name, how = case.split(":")
+        model = MODELS[name]
+        make, dt_pde = (trained, 0.1) if how == "trained" else (distilled, 0.02)
+        surrogate = make(simulator, arguments.emucell, name, model, folder)
+        sheet_time = arguments.sheet_time or (1000 if how == "trained" else 40 if name == "tt3" else 100)
+        ode = simulator.plug_in(model, "surrogate", surrogate=surrogate)
+        a, s = compare(simulator, model, ode, dt_pde, sheet_time, arguments.repeat)
+        title = [model.title, f"{how}, {dt_pde} ms"]
+        accuracy.append(title + a)
+        speed.append(title + s)
+    if accuracy:
+        table(["model", "surrogate, step", "velocity (mm/ms)", "error", "APD90 (ms)", "error", "restitution, largest error",
+               "sheet (ms)", "activation times, RMS (ms)"], accuracy)
+        table(["model", "surrogate, step", "ODE part, stock (ns a cell and PDE step)", "surrogate",
+               "of it in the plug-in", "speed-up", "whole run, stock", "surrogate", "speed-up"], speed)
+    if "bits" in cases:
+        rows = []
+        for name, make, dt_pde in [("fhn", trained, 0.1), ("ms", distilled, 0.02), ("tt3", distilled, 0.02)]:
+            surrogate = make(simulator, arguments.emucell, name, MODELS[name], folder)
+            for way, same in bits(simulator, MODELS[name], surrogate, dt_pde, folder):
+                rows.append([MODELS[name].title, way, "identical" if same else "DIFFERENT"])
+        table(["model", "way through the plug-in", "V at 40 ms"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Runs MonoAlg3D on a sheet or a cable, and reads what measure.c measured."""
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+INI = """[main]
+num_threads={threads}
+dt_pde={dt_pde}
+simulation_time={time}
+abort_on_no_activity=false
+use_adaptivity={adaptive}
+[alg]
+refinement_bound=0.11
+derefinement_bound=0.10
+refine_each=1
+derefine_each=1
+[update_monodomain]
+main_function=update_monodomain_default
+[save_result]
+print_rate=1
+output_print_rate=1000000
+output_dir={folder}
+library_file={measure}
+main_function=measure
+init_function=init_measure
+end_function=end_measure
+events={folder}/events
+up_threshold={up}
+down_threshold={down}
+[assembly_matrix]
+sigma_x={sigma}
+sigma_y={sigma}
+sigma_z={sigma}
+library_file=shared_libs/libdefault_matrix_assembly.so
+main_function=homogeneous_sigma_assembly_matrix
+init_function=set_initial_conditions_fvm
+[linear_system_solver]
+tolerance=1e-16
+use_preconditioner=no
+use_gpu=no
+max_iterations=200
+library_file=shared_libs/libdefault_linear_system_solver.so
+main_function=conjugate_gradient
+init_function=init_conjugate_gradient
+end_function=end_conjugate_gradient
+[domain]
+name=Tissue
+start_dx={dx}
+start_dy={dx}
+start_dz={dx}
+{domain}
+[ode_solver]
+dt={dt_ode}
+use_gpu=no
+{ode}
+"""
+
+STIMULUS = """[stim_s{number}]
+start={start}
+duration=2
+current={current}
+min_x={box[0]}
+max_x={box[1]}
+min_y={box[2]}
+max_y={box[3]}
+main_function=stim_x_y_limits
+"""
+
+
+class Run:
+    """A finished run: times of every cell's upstrokes and recoveries, V at the end, what the simulator printed."""
+
+    def __init__(self, folder):
+        self.log = (folder / "log").read_text()
+        self.v = (folder / "events.v").read_bytes()
+        self.cells = []
+        for line in (folder / "events").read_text().splitlines():
+            x, y, *events = line.split()
+            up = [float(e[1:]) for e in events if e[0] == "U"]
+            down = [float(e[1:]) for e in events if e[0] == "D"]
+            self.cells.append((float(x), float(y), up, down))
+        self.cells.sort()
+
+    def seconds(self, what):
+        return int(re.search(what + r": (\d+)", self.log)[1]) * 1e-6
+
+    def ode(self):
+        return self.seconds("ODE Total Time")
+
+    def whole(self):
+        return self.seconds("Resolution Time")
+
+    def plugin_ns(self):
+        """Nanoseconds of the plug-in a cell and step."""
+        found = re.search(r"\[emucell\] \w+: .* steps, ([\d.]+) ns each", self.log)
+        return float(found[1]) if found else None
+
+
+class Simulator:
+    def __init__(self, checkout, plugin, measure, folder):
+        self.checkout, self.plugin, self.measure, self.folder = Path(checkout), plugin, measure, Path(folder)
+
+    def run(self, model, ode, *, n=100, sheet=False, stimuli, time, dt_pde, threads=1, adaptive=False, again=0):
+        """stimuli: (start, current, (x0, x1, y0, y1)), the box as parts of the side. Runs that were made are read."""
+        side = n * model.dx
+        if sheet:
+            domain = f"num_layers=1\nside_length={side}\nmain_function=initialize_grid_with_square_mesh"
+        else:
+            domain = f"cable_length={side}\nmain_function=initialize_grid_with_cable_mesh"
+        text = INI.format(threads=threads, dt_pde=dt_pde, time=time, adaptive=str(adaptive).lower(), measure=self.measure,
+                          up=model.up, down=model.down, sigma=model.sigma, dx=model.dx, domain=domain,
+                          dt_ode=model.dt_ode, ode=ode, folder="{folder}")
+        for number, (start, current, box) in enumerate(stimuli, 1):
+            text += STIMULUS.format(number=number, start=start, current=current, box=[part * side for part in box])
+        name = hashlib.sha256(f"{text}{again}".encode()).hexdigest()[:16]
+        folder = self.folder / name
+        if not (folder / "log").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "run.ini").write_text(text.replace("{folder}", str(folder)))
+            done = subprocess.run(["bin/MonoAlg3D", "-c", str(folder / "run.ini")], cwd=self.checkout, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            if done.returncode != 0:
+                raise SystemExit(f"{folder}/run.ini: {done.stdout[-3000:]}")
+            (folder / "log").write_text(done.stdout)
+        return Run(folder)
+
+    def stock(self, model):
+        return f"library_file=./shared_libs/{model.library}"
+
+    def plug_in(self, model, mode, **settings):
+        """The plug-in in the model's place; the original is the model's library."""
+        lines = [f"library_file={self.plugin}", f"emucell_mode={mode}"]
+        if mode != "surrogate":
+            lines.append(f"emucell_original=./shared_libs/{model.library}")
+        return "\n".join(lines + [f"emucell_{key}={value}" for key, value in settings.items()])
