@@ -183,8 +183,8 @@ mod tests {
         assert_eq!((drive.stimuli.len(), drive.cables.len()), (64, 1));
         let pulled = drive.neighbours.iter().filter(|n| matches!(n, Neighbours::One(..))).count();
         assert_eq!(pulled, 16);
-        let mut stimulus = vec![0.0; 64];
-        let mut stimulated = vec![false; 64];
+        let mut stimulus = [0.0; 64];
+        let mut stimulated = [false; 64];
         for k in 0..4000 {
             drive.stimulus(0.5 * f64::from(k), &mut stimulus);
             for (seen, &s) in stimulated.iter_mut().zip(&stimulus) {

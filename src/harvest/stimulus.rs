@@ -80,14 +80,14 @@ fn responses(model: &mut dyn StepFunction, strengths: &[f64], dt: f64, duration:
     let steps = |time: f64| (time / dt).round().max(1.0) as u32;
     model.step(&mut states, &stimulus, dt, steps(duration))?;
     stimulus.fill(0.0);
-    let mut highest = vec![0.0; strengths.len()];
+    let mut highest = vec![0.0f64; strengths.len()];
     let look = steps(0.1);
     for _ in 0..(WAIT / (f64::from(look) * dt)).ceil() as u32 {
         model.step(&mut states, &stimulus, dt, look)?;
         let undisturbed = states[strengths.len() * n_states];
         for (highest, cell) in highest.iter_mut().zip(states.chunks(n_states)) {
             let above = cell[0] - undisturbed;
-            *highest = if above.is_finite() { f64::max(*highest, above) } else { f64::NAN };
+            *highest = if above.is_finite() && !highest.is_nan() { highest.max(above) } else { f64::NAN };
         }
     }
     Ok(highest)
@@ -141,7 +141,7 @@ mod tests {
                 for _ in 0..n_steps {
                     let drift = if *v > self.threshold { 1.0 - *v } else { -*v };
                     *v += dt * (0.5 * drift + self.sign * s);
-                    if self.bursts && *v > 0.01 {
+                    if self.bursts && *v > 0.5 {
                         *v = f64::INFINITY;
                     }
                 }
