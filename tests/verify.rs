@@ -126,6 +126,8 @@ fn a_faithful_surrogate_meets_its_targets_and_one_with_a_wrong_rate_does_not() {
     assert!(missed.contains(&Quantity::Restitution), "{:?}", wrong.missed());
     // A gate that closes 2 % faster leaves the front as it was.
     assert!(!missed.contains(&Quantity::Cv) && !missed.contains(&Quantity::Beats), "{:?}", wrong.missed());
+    let faulty = wrong.divergence.as_ref().unwrap().most_wrong_step().unwrap();
+    assert!(faulty.state == "h" && (0.001..0.02).contains(&faulty.step_error.unwrap()), "{faulty:?}");
     let error = wrong.cycles.apd90_percent.worst().unwrap();
     assert!((1.0..4.0).contains(&error), "{error}");
 

@@ -2,13 +2,54 @@
 
 use serde::Serialize;
 
+use crate::error::Result;
 use crate::protocol::Trace;
+use crate::step_function::StepFunction;
 use crate::surrogate::{Role, Surrogate};
 
 /// Error of a state that counts, as a share of the state's range.
 const NOTABLE: f64 = 0.05;
 /// It must last for so many samples in a row: a front that comes a little early or late is no departure.
 const LASTING: usize = 3;
+
+/// States that the reference is asked for a step in, at most.
+const PROBES: usize = 2000;
+
+/// States that the reference passed, and what a step without stimulus makes of them.
+pub struct Probes {
+    states: Vec<f64>,
+    next: Vec<f64>,
+}
+
+impl Probes {
+    /// Some of the states of `traces`, each followed by a step of `model`.
+    pub fn of(model: &mut dyn StepFunction, dt: f64, traces: &[Trace]) -> Result<Self> {
+        let n = model.n_states();
+        let passed = traces.iter().map(|trace| trace.states.len() / n).sum::<usize>();
+        let every = passed.div_ceil(PROBES).max(1);
+        let cells = traces.iter().flat_map(|trace| trace.states.chunks_exact(n)).step_by(every);
+        let states: Vec<f64> = cells.flatten().copied().collect();
+        let mut next = states.clone();
+        model.step(&mut next, &vec![0.0; states.len() / n], dt, 1)?;
+        Ok(Self { states, next })
+    }
+
+    /// How wrong a step of `cells` is, state by state: the sum of errors over the sum of what the reference's states move.
+    pub fn step_errors(&self, cells: &mut dyn StepFunction, dt: f64) -> Result<Vec<Option<f64>>> {
+        let n = cells.n_states();
+        let mut own = self.states.clone();
+        cells.step(&mut own, &vec![0.0; self.states.len() / n], dt, 1)?;
+        let sum = |j: usize, a: &[f64], b: &[f64]| -> f64 {
+            a.iter().zip(b).skip(j).step_by(n).map(|(a, b)| (a - b).abs()).sum()
+        };
+        let ratio = |j: usize| {
+            let (error, moved) = (sum(j, &own, &self.next), sum(j, &self.next, &self.states));
+            let ratio = if error == 0.0 { 0.0 } else { error / moved };
+            ratio.is_finite().then_some(ratio)
+        };
+        Ok((0..n).map(ratio).collect())
+    }
+}
 
 /// How far a state strays from the reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +62,9 @@ pub struct StateError {
     pub largest_at: f64,
     /// Since when the error exceeds 5 % of the range for three samples in a row, ms; none if it never does.
     pub since: Option<f64>,
+    /// How wrong a single step from states of the reference is, as a share of what the state moves: large where its own equation is
+    /// wrong, small where it follows others astray. None for a state that the reference does not move or numbers that are not finite.
+    pub step_error: Option<f64>,
 }
 
 /// The states at the worst cycle length, those that leave first at the head, the others by their error.
@@ -37,6 +81,12 @@ impl Divergence {
     pub fn first(&self) -> Option<&StateError> {
         self.states.first().filter(|state| state.since.is_some())
     }
+
+    /// The state whose own step is most wrong.
+    pub fn most_wrong_step(&self) -> Option<&StateError> {
+        let known = self.states.iter().filter(|state| state.step_error.is_some());
+        known.max_by(|a, b| a.step_error.unwrap_or(0.0).total_cmp(&b.step_error.unwrap_or(0.0)))
+    }
 }
 
 /// Compares the states of two traces, whose samples of states lie `every` samples of the potential apart.
@@ -45,6 +95,7 @@ pub fn find(
     cycle_length: f64,
     (reference, own): (&Trace, &Trace),
     every: f64,
+    step_errors: &[Option<f64>],
 ) -> Divergence {
     let variables: Vec<_> = surrogate.inputs().iter().filter(|v| v.role == Role::State).collect();
     let n = variables.len();
@@ -74,6 +125,7 @@ pub fn find(
             largest: largest.1,
             largest_at: largest.0 as f64 * interval,
             since: since.map(|i| i as f64 * interval),
+            step_error: step_errors[j],
         });
     }
     let key = |state: &StateError| state.since.unwrap_or(f64::INFINITY);

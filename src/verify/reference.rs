@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::alternation;
 use super::cost;
 use super::cycles::CyclesResult;
-use super::divergence;
+use super::divergence::{self, Probes};
 use super::fibre;
 use super::long::{self, LongPacing};
 use super::options::{Options, TrainingCycles};
@@ -31,6 +31,7 @@ pub struct Reference {
     pub(super) n_states: usize,
     pub(super) criteria: Criteria,
     pub(super) paced: Paced,
+    probes: Probes,
     restitution: Option<(S1S2, Vec<RestitutionPoint>)>,
     alternans: Vec<Cycle>,
     cable: Option<(CableOptions, Cable)>,
@@ -102,6 +103,7 @@ impl Reference {
                 true => Some(cost::nanoseconds(model, dt, &paced.traces[0])?),
                 false => None,
             },
+            probes: Probes::of(model, dt, &paced.traces)?,
             criteria,
             paced,
             notes,
@@ -149,12 +151,14 @@ impl Reference {
                 Some(alternation::compare(options, &self.alternans, &own))
             }
         };
-        let divergence = match cells.n_states() == self.n_states {
-            true => cycles.worst_cycle().map(|i| {
+        let divergence = match (cells.n_states() == self.n_states, cycles.worst_cycle()) {
+            (true, Some(i)) => {
+                let step_errors = self.probes.step_errors(&mut cells, *dt)?;
                 let traces = (&self.paced.traces[i], &own.traces[i]);
-                divergence::find(surrogate, lengths[i], traces, f64::from(STATES_EVERY))
-            }),
-            false => {
+                Some(divergence::find(surrogate, lengths[i], traces, f64::from(STATES_EVERY), &step_errors))
+            }
+            (true, None) => None,
+            (false, _) => {
                 notes.push(format!(
                     "States are not compared: the surrogate has {}, the cell model {}.",
                     cells.n_states(),

@@ -242,7 +242,7 @@ fn states(v: &Verification) -> Markup {
                             thead {
                                 tr {
                                     th { "state" } th.number { "largest error" } th.number { "at" }
-                                    th.number { "more than 5 % off since" }
+                                    th.number { "more than 5 % off since" } th.number { "single step" }
                                 }
                             }
                             tbody {
@@ -252,6 +252,7 @@ fn states(v: &Verification) -> Markup {
                                         td.number { (number(100.0 * state.largest, 3)) " %" }
                                         td.number { (chosen(state.largest_at, 5)) " ms" }
                                         td.number { (amount(state.since, "ms")) }
+                                        td.number { (amount(state.step_error.map(|e| 100.0 * e), "%")) }
                                     }
                                 }
                             }
@@ -260,7 +261,8 @@ fn states(v: &Verification) -> Markup {
                     p.muted {
                         "Errors in shares of the range that the surrogate's file tells, or that the cell model visits, sampled every \
                          millisecond; a departure counts when it lasts for three samples, because a front that comes a little early \
-                         or late is none."
+                         or late is none. Single step: errors of one step from states of the cell model over what the state \
+                         moves there; large where a state's own equation is wrong, small where it follows others astray."
                     }
                 }
             }

@@ -118,28 +118,33 @@ pub fn pushes(result: &PushesResult) -> String {
 
 pub fn divergence(result: &Divergence) -> String {
     let length = chosen(result.cycle_length, 4);
-    match (result.first(), result.states.first()) {
+    let mut text = match (result.first(), result.states.first()) {
         (Some(first), _) => {
-            let later: Vec<String> = result.states[1..]
+            let since = |since: Option<f64>| since.map(|since| chosen(since, 5));
+            let later = result.states[1..]
                 .iter()
-                .filter_map(|s| Some(format!("{} at {} ms", s.state, chosen(s.since?, 5))))
-                .take(3)
-                .collect();
+                .filter_map(|s| Some(format!("{} at {} ms", s.state, since(s.since)?)));
+            let later: Vec<String> = later.take(3).collect();
             let then = if later.is_empty() { String::new() } else { format!("; then {}", later.join(", ")) };
+            let since = since(first.since).unwrap_or_default();
             format!(
-                "at {length} ms {} is the first state more than 5 % of its range off, {} ms after the begin{then}",
-                first.state,
-                chosen(first.since.unwrap_or(0.0), 5)
+                "at {length} ms {} is the first more than 5 % of its range off, at {since} ms{then}",
+                first.state
             )
         }
         (None, Some(largest)) => format!(
-            "at {length} ms no state is more than 5 % of its range off for long; at most {} ({} %, at {} ms)",
+            "at {length} ms none is more than 5 % of its range off for long; at most {} ({} %, at {} ms)",
             largest.state,
             number(100.0 * largest.largest, 3),
             chosen(largest.largest_at, 5)
         ),
-        (None, None) => "the surrogate has no states".to_owned(),
+        (None, None) => "the surrogate has none".to_owned(),
+    };
+    if let Some((state, error)) = result.most_wrong_step().and_then(|s| Some((&s.state, s.step_error?))) {
+        let percent = number(100.0 * error, 3);
+        let _ = write!(text, "; a single step is most wrong for {state} ({percent} % of what it moves)");
     }
+    text
 }
 
 pub fn cost(cost: &Cost) -> String {
