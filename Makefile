@@ -13,7 +13,7 @@ DEMO ?= demo
 BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build cxx monoalg3d demo test sanitize miri soak fuzz bench install uninstall header clean
+.PHONY: help setup setup-libtorch build cxx monoalg3d demo test sanitize miri aarch64 soak fuzz bench install uninstall header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ miri: ## the C API in Miri, an interpreter that sees every access of memory
 		MIRIFLAGS=-Zmiri-many-seeds=0..4 $(MIRI) --test miri -- threads; \
 		$(MIRI) --lib -- $(MIRI_UNITS); \
 	fi
+
+aarch64: ## the kernels and everything around them for 64-bit ARM, under QEMU
+	@CARGO_TARGET_DIR="$(or $(CARGO_TARGET_DIR),target)/aarch64" scripts/aarch64.sh --lib --test session --test double_states --test guards
 
 soak: ## 1e9 cell-steps without a byte of growth
 	$(CARGO) test --test coexistence -- --ignored --nocapture

@@ -28,7 +28,7 @@ Usage: scripts/setup.sh COMMAND
 
   check                say what is missing on this machine, and how to install it
   packages             install what the tests of the C library use and skip otherwise (gfortran, cmake, pkg-config,
-                       valgrind, Open MPI): with apt-get for root on Debian or Ubuntu; elsewhere say what to install
+                       valgrind, Open MPI, QEMU and a compiler for 64-bit ARM): with apt-get for root on Debian or Ubuntu; elsewhere say what to install
   libtorch [cpu|cuda]  libtorch $torch_version, which training is built on: .libtorch
                        (cpu: 0.5 GB to download, 0.6 GB on disk; cuda: for an NVIDIA GPU too, 2.5 GB to download,
                        3.8 GB on disk; neither word: what .libtorch is already, else cpu)
@@ -110,10 +110,13 @@ check() {
 packages() {
     local missing=() program package
     for program in gcc:gcc g++:g++ make:make gfortran:gfortran cmake:cmake pkg-config:pkg-config valgrind:valgrind \
-        readelf:binutils mpicxx:libopenmpi-dev mpirun:openmpi-bin; do
+        readelf:binutils mpicxx:libopenmpi-dev mpirun:openmpi-bin qemu-aarch64:qemu-user \
+        aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu; do
         package=${program#*:}
         have "${program%%:*}" || missing+=("$package")
     done
+    # A C library to link with, of which no program tells.
+    [ -e /usr/aarch64-linux-gnu/lib/libm.so.6 ] || missing+=(libc6-dev-arm64-cross)
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ] || ! have apt-get; then
         fail "missing for the tests: ${missing[*]} (names of Debian's packages)." \

@@ -61,7 +61,9 @@ unsafe impl Sync for Job<'_> {}
 /// Vectors advanced together. A step's chain of four to five dependent operations of four cycles
 /// each needs about this many independent vectors to fill two arithmetic ports; with 16 registers
 /// more would spill.
+#[cfg(target_arch = "x86_64")]
 const BLOCK_OF_16_REGISTERS: usize = 4;
+#[cfg(target_arch = "x86_64")]
 const BLOCK_OF_32_REGISTERS: usize = 6;
 
 /// Computes `cells` of `job` in numbers of type `T` with the widest vectors of this machine.
@@ -338,6 +340,7 @@ pub(super) mod tests {
         check: impl Fn(View<'_>),
     ) {
         type Run = unsafe fn(FhnCubic, &Job<'_>, Range<usize>);
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut))]
         let mut sets: Vec<Run> = vec![
             blocks::<_, Lanes<f32, 1>, 2, 4, 5, 1>,
             blocks::<_, Lanes<f32, 4>, 2, 4, 5, 4>,
