@@ -113,6 +113,24 @@ fn rollout_keeps_samples_of_every_cell() {
     }
 }
 
+#[test]
+fn the_environment_may_name_the_instruction_set() {
+    let folder = Folder::new();
+    let run = |name: &str| {
+        let input = ["eval", &folder.text("step.onnx"), "--input", &folder.text("cells.npy")];
+        let output = ["--output", &folder.text("y.npy")];
+        let command = env!("CARGO_BIN_EXE_emucell");
+        Command::new(command).args(input).args(output).env("EMUCELL_FORCE_ISA", name).output().unwrap()
+    };
+    assert!(run("scalar").status.success());
+    let refused = run("mmx");
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && message.contains("mmx") && message.contains("EMUCELL_FORCE_ISA"),
+        "{message}"
+    );
+}
+
 /// The shipped step map, one cell inside its domain and one far outside.
 #[test]
 fn guards_of_a_rollout() {

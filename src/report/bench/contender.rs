@@ -8,7 +8,7 @@ use crate::surrogate::Surrogate;
 use crate::view::{self, View, ViewMut};
 
 /// Cells of a call and threads that share them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Setting {
     /// Cells.
     pub batch: usize,

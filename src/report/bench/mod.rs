@@ -2,6 +2,7 @@
 
 mod contender;
 mod peak;
+mod solver;
 mod table;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use self::contender::{Contender, Evaluator, Layout, Setting};
 pub use self::table::{csv, table};
 
 use self::peak::Peaks;
+use self::solver::Solver;
 use super::Figure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::program::Program;
@@ -49,6 +51,9 @@ pub struct Measurement {
     /// Multiply-adds of the network's dense layers, relative to the most that as many cores can do with the instruction
     /// set (the fastest, for backends that do not say): what a loop of them reached in the same run. None on other devices.
     pub share_of_peak: Option<f64>,
+    /// Forward Euler steps of the cell model, for as many cells with as many threads, that take as long as a call: an
+    /// evaluation must replace more. None if the cell model is not built in.
+    pub break_even_steps: Option<f64>,
     /// Largest difference from the same network in double precision, over the batch's first cells;
     /// none for networks that only ONNX Runtime runs.
     pub max_abs_error: Option<f64>,
@@ -93,11 +98,11 @@ impl Bench {
     /// Any other fault, and nobody who could be measured.
     pub fn run(surrogate: &Arc<Surrogate>, contenders: &[Contender], settings: &[Setting]) -> Result<Self> {
         let mut bench = Self::default();
-        let mut peaks = Peaks::default();
+        let mut yardsticks = Yardsticks { peaks: Peaks::default(), solver: Solver::of(surrogate) };
         let mut first_fault = None;
         for contender in contenders {
             for &setting in settings {
-                match measure(surrogate, contender, setting, &mut peaks) {
+                match measure(surrogate, contender, setting, &mut yardsticks) {
                     Ok(measurement) => bench.measurements.push(measurement),
                     Err(fault) if fault.kind() == ErrorKind::Unsupported => {
                         let reason = fault.to_string();
@@ -131,11 +136,17 @@ impl Bench {
     }
 }
 
+/// What times are compared with.
+struct Yardsticks {
+    peaks: Peaks,
+    solver: Option<Solver>,
+}
+
 fn measure(
     surrogate: &Arc<Surrogate>,
     contender: &Contender,
     setting: Setting,
-    peaks: &mut Peaks,
+    yardsticks: &mut Yardsticks,
 ) -> Result<Measurement> {
     let batch = setting.batch;
     if batch == 0 {
@@ -154,8 +165,10 @@ fn measure(
     let found = program.map(|program| compare(program, &cells, &results));
     let share_of_peak = program.filter(|_| contender.device == "cpu").and_then(|program| {
         let multiply_adds = (batch * program.multiply_adds()) as f64 / seconds_median;
-        Some(multiply_adds / setting.threads as f64 / peaks.of(contender)?)
+        Some(multiply_adds / setting.threads as f64 / yardsticks.peaks.of(contender)?)
     });
+    let step =
+        yardsticks.solver.as_mut().map(|solver| solver.seconds_per_step(surrogate, setting)).transpose()?;
     Ok(Measurement {
         backend: contender.backend.clone(),
         device: contender.device.clone(),
@@ -165,6 +178,7 @@ fn measure(
         seconds_median,
         evaluations_per_second: batch as f64 / seconds_median,
         share_of_peak,
+        break_even_steps: step.map(|step| seconds_median / step),
         max_abs_error: found.map(|(error, _)| error),
         size: found.map_or(0.0, |(_, size)| size),
     })
@@ -230,6 +244,7 @@ mod tests {
             seconds_median: seconds,
             evaluations_per_second: 1024.0 / seconds,
             share_of_peak: None,
+            break_even_steps: None,
             max_abs_error: error,
             size: 1.0,
         }

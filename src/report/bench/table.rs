@@ -19,7 +19,7 @@ impl Bench {
 pub fn table(bench: &Bench) -> String {
     let widest = bench.measurements.iter().map(|m| m.backend.chars().count()).max().unwrap_or(0).max(7);
     let mut text = format!(
-        "{:<widest$}  {:<7} {:<5} {:>7} {:>8} {:>13} {:>12} {:>7} {:>9}  {}\n",
+        "{:<widest$}  {:<7} {:<5} {:>7} {:>8} {:>13} {:>12} {:>7} {:>7} {:>9}  {}\n",
         "backend",
         "device",
         "numbers",
@@ -28,6 +28,7 @@ pub fn table(bench: &Bench) -> String {
         "µs a call",
         "M cells/s",
         "of peak",
+        "steps",
         "× first",
         "max error (f64)"
     );
@@ -42,13 +43,17 @@ pub fn table(bench: &Bench) -> String {
         };
         let error = m.max_abs_error.map_or("unknown".to_owned(), |error| format!("{error:.1e}"));
         let share = m.share_of_peak.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
+        let steps = m.break_even_steps.map_or(String::new(), |steps| format!("{steps:.0}"));
         let (device, numbers) = (&m.device, &m.precision);
         let (seconds, speed) = (1e6 * m.seconds_median, 1e-6 * m.evaluations_per_second);
         let _ = writeln!(
             text,
-            "{:<widest$}  {device:<7} {numbers:<7} {:>7} {:>8} {seconds:>13.2} {speed:>12.3} {share:>7} {ratio:>9}  {error}",
+            "{:<widest$}  {device:<7} {numbers:<7} {:>7} {:>8} {seconds:>13.2} {speed:>12.3} {share:>7} {steps:>7} {ratio:>9}  {error}",
             m.backend, m.threads, m.batch
         );
+    }
+    if bench.measurements.iter().any(|m| m.break_even_steps.is_some()) {
+        text.push_str("steps: forward Euler steps of the cell model that take as long; an evaluation must replace more\n");
     }
     if not_compared {
         let _ = writeln!(
@@ -66,13 +71,13 @@ pub fn table(bench: &Bench) -> String {
 pub fn csv(bench: &Bench) -> String {
     let mut text =
         "backend,device,precision,batch,threads,seconds_median,evaluations_per_second,share_of_peak,\
-        max_abs_error,times_first\n"
+        break_even_steps,max_abs_error,times_first\n"
             .to_owned();
     for m in &bench.measurements {
         let number = |x: Option<f64>| x.map_or(String::new(), |x| format!("{x:?}"));
         let _ = writeln!(
             text,
-            "{},{},{},{},{},{:?},{:?},{},{},{}",
+            "{},{},{},{},{},{:?},{:?},{},{},{},{}",
             m.backend,
             m.device,
             m.precision,
@@ -81,6 +86,7 @@ pub fn csv(bench: &Bench) -> String {
             m.seconds_median,
             m.evaluations_per_second,
             number(m.share_of_peak),
+            number(m.break_even_steps),
             number(m.max_abs_error),
             number(bench.times_first(m)),
         );
