@@ -3,6 +3,8 @@
 //! Many models update their gates first and compute currents from the new values. In the old ones such a current is a long
 //! polynomial, in the new ones a product.
 
+use std::collections::HashMap;
+
 use super::increments::{Depth, Finding, Known};
 use super::probes::Probes;
 use super::questions::Questions;
@@ -36,6 +38,7 @@ pub fn simpler(
         if concerned.is_empty() {
             continue;
         }
+        let all = n_levels == levels.len();
         let given = levels[..n_levels].to_vec();
         let mut substituted: Vec<StateIndex> = given.concat();
         substituted.sort_unstable();
@@ -43,18 +46,19 @@ pub fn simpler(
         for (c, cell) in base.chunks_mut(states.len()).enumerate() {
             substituted.iter().for_each(|&j| cell[j] = known.base.next(c, j));
         }
-        let mut after = After { model: &mut *model, levels: given };
+        let levels = given.into_iter().map(|level| Level::new(level, states)).collect();
+        let mut after = After { model: &mut *model, levels, asked: 0 };
         let mut questions = Questions::new(&mut after, dt, unit);
         let base = questions.ask(base)?;
         let known = Known::new(&mut questions, probes, base, known.inputs.clone())?;
-        let v_alone = usize::from(n_levels == levels.len());
+        let v_alone = usize::from(all);
         let mut better = Vec::new();
         for part in [&concerned[..v_alone], &concerned[v_alone..]] {
             let these: Vec<StateIndex> = part.iter().map(|sketch| sketch.state).collect();
             let found = known.take_apart(&mut questions, probes, &these, Depth::Products)?;
             let improved = found.iter().zip(part).filter(|((new, _), old)| complexity(new) < complexity(old));
             better.extend(improved.map(|((new, _), _)| new.state));
-            if !part.is_empty() && n_levels == levels.len() && better.is_empty() {
+            if all && better.is_empty() {
                 break;
             }
         }
@@ -63,7 +67,7 @@ pub fn simpler(
             finding.0.after = substituted.iter().copied().filter(seen).collect();
             simpler.push(finding);
         }
-        asked += questions.asked * (1 + 2 * n_levels as u64);
+        asked += after.asked;
         if simpler.is_empty() {
             break;
         }
@@ -110,11 +114,57 @@ fn complexity(increment: &Increment) -> (usize, usize) {
     (monomials().count(), parents + increment.remainder_parents.len())
 }
 
-/// A model whose questions name values after the step for the states in `levels`. Each of these is affine in itself, and
-/// depends on no state of its own or a later level.
+/// A model whose questions name values after the step for the states in `levels`.
 struct After<'a> {
     model: &'a mut dyn StepFunction,
-    levels: Vec<Vec<StateIndex>>,
+    levels: Vec<Level>,
+    /// Cells asked so far.
+    asked: u64,
+}
+
+/// States that are affine in themselves and depend on none of their own or a later level.
+#[derive(Clone)]
+struct Level {
+    states: Vec<StateIndex>,
+    /// What they depend on.
+    parents: Vec<StateIndex>,
+}
+
+impl Level {
+    fn new(level: Vec<StateIndex>, states: &[State]) -> Self {
+        let mut parents: Vec<StateIndex> = level.iter().flat_map(|&i| states[i].parents.clone()).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        Self { states: level, parents }
+    }
+}
+
+impl After<'_> {
+    /// The next values of the states of `level` from 0 and from 1, between which they are affine; cells that agree in all parents
+    /// are asked once.
+    fn ends(&mut self, level: &Level, states: &[f64], dt: f64) -> Result<Vec<[Vec<f64>; 2]>> {
+        let n = self.model.n_states();
+        let (mut places, mut different, mut place_of) = (HashMap::new(), Vec::new(), Vec::new());
+        for cell in states.chunks(n) {
+            let key: Vec<u64> = level.parents.iter().map(|&j| cell[j].to_bits()).collect();
+            let next = places.len();
+            place_of.push(*places.entry(key).or_insert_with(|| {
+                different.extend_from_slice(cell);
+                next
+            }));
+        }
+        self.asked += 2 * places.len() as u64;
+        let no_stimulus = vec![0.0; different.len() / n];
+        let mut asked = Vec::new();
+        for value in [0.0, 1.0] {
+            let mut cells = different.clone();
+            cells.chunks_mut(n).for_each(|cell| level.states.iter().for_each(|&j| cell[j] = value));
+            self.model.step(&mut cells, &no_stimulus, dt, 1)?;
+            asked.push(cells);
+        }
+        let of = |cells: &[f64], k: usize| level.states.iter().map(|&j| cells[k * n + j]).collect();
+        Ok(place_of.into_iter().map(|k| [of(&asked[0], k), of(&asked[1], k)]).collect())
+    }
 }
 
 impl StepFunction for After<'_> {
@@ -128,26 +178,18 @@ impl StepFunction for After<'_> {
 
     fn step(&mut self, states: &mut [f64], stimulus: &[f64], dt: f64, n_steps: u32) -> Result<()> {
         let n = self.model.n_states();
-        for level in &self.levels {
-            // The next value is affine in the old one: two questions give the line.
-            let mut ends = [0.0, 1.0].map(|value| {
-                let mut cells = states.to_vec();
-                cells.chunks_mut(n).for_each(|cell| level.iter().for_each(|&j| cell[j] = value));
-                cells
-            });
-            for cells in &mut ends {
-                self.model.step(cells, stimulus, dt, 1)?;
-            }
-            for (k, cell) in states.chunks_mut(n).enumerate() {
-                for &j in level {
-                    let (at_zero, at_one) = (ends[0][k * n + j], ends[1][k * n + j]);
+        for level in self.levels.clone() {
+            let ends = self.ends(&level, states, dt)?;
+            for (cell, [at_zero, at_one]) in states.chunks_mut(n).zip(ends) {
+                for (k, &j) in level.states.iter().enumerate() {
                     // A state whose old value has no effect keeps it.
-                    if at_one != at_zero {
-                        cell[j] = (cell[j] - at_zero) / (at_one - at_zero);
+                    if at_one[k] != at_zero[k] {
+                        cell[j] = (cell[j] - at_zero[k]) / (at_one[k] - at_zero[k]);
                     }
                 }
             }
         }
+        self.asked += stimulus.len() as u64;
         self.model.step(states, stimulus, dt, n_steps)
     }
 }

@@ -149,6 +149,13 @@ fn take_apart(
 fn is_factor(known: &Known, i: StateIndex, j: StateIndex, undecided: &mut Vec<String>) -> bool {
     let response = known.sweep.response(i, j);
     let polynomial = j != 0 && response.degree.is_some_and(|d| d > 0) && response.holds_at_zero;
+    if let Some(ratio) = response.nearly.filter(|_| j != 0) {
+        undecided.push(format!(
+            "Δ{} departs from a polynomial of {} by {ratio:.1} times the rounding: taken for none",
+            state_name(i),
+            state_name(j)
+        ));
+    }
     if polynomial && response.unresolved {
         undecided.push(format!(
             "Δ{} may be a polynomial of {}: its effect is too small, or its range too narrow, to be sure; taken for no factor",

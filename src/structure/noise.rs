@@ -4,14 +4,16 @@ use super::probes::Probes;
 use super::questions::{Answers, Questions};
 use crate::error::Result;
 
-/// Answers differ by more than this many times what was measured, or they are the same.
-const SAFETY: f64 = 16.0;
+/// Answers differ by more than this many times what was measured, or they are the same: in double precision, which has room
+/// between rounding and everything else, and in single precision, which has little.
+const SAFETY: [f64; 2] = [100.0, 16.0];
 /// Questions that differ in their last digit only, a probe.
 const REPEATS: usize = 4;
 
 /// Rounding of each state's answers: a part that belongs to the state's own digits, and one that belongs to the terms of its
 /// increment, in units of the last place.
 pub struct Noise {
+    /// A unit of the last place with what is added for safety.
     unit: f64,
     of_state: Vec<f64>,
     of_increment: Vec<f64>,
@@ -45,14 +47,15 @@ impl Noise {
             of_state.push(own);
             of_increment.push(quantile(rest, 0.95).max(1.0));
         }
-        Ok(Self { unit: questions.unit, of_state, of_increment })
+        let safety = SAFETY[usize::from(questions.unit > f64::EPSILON)];
+        Ok(Self { unit: safety * questions.unit, of_state, of_increment })
     }
 
     /// Largest difference between two answers like that of `cell` which means nothing about state `i`.
     pub fn tolerance(&self, answers: &Answers, cell: usize, i: usize) -> f64 {
         let places = self.of_state[i] * answers.magnitude(cell, i)
             + self.of_increment[i] * answers.increment(cell, i).abs();
-        SAFETY * self.unit * places + f64::MIN_POSITIVE
+        self.unit * places + f64::MIN_POSITIVE
     }
 }
 

@@ -16,7 +16,9 @@ const VALUES: usize = NODES + VISITED + 1;
 const SUPPORT: [&[usize]; MAX_DEGREE as usize + 1] =
     [&[4], &[0, 8], &[0, 4, 8], &[0, 2, 6, 8], &[0, 1, 4, 7, 8]];
 /// A degree counts if what a smooth function that is no polynomial would have left of it exceeds this many tolerances.
-const RESOLVED: f64 = 100.0;
+const RESOLVED: f64 = 30.0;
+/// Departures from a polynomial below this many tolerances are told of.
+const NEARLY: f64 = 10.0;
 
 /// What varying one input did to one state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +35,8 @@ pub struct Response {
     pub degree: Option<u32>,
     /// Largest departure from that polynomial.
     pub departure: f64,
+    /// Departure from a polynomial in tolerances, if it is none but nearly.
+    pub nearly: Option<f64>,
     /// Whether the polynomial holds at zero too, where its coefficients are read.
     pub holds_at_zero: bool,
     /// The input's effect, or its range, is too small to tell a polynomial from another smooth function.
@@ -102,8 +106,8 @@ fn respond(
     j: StateIndex,
 ) -> Response {
     let mut response = Response { holds_at_zero: true, ..Response::default() };
-    // Whether each degree holds everywhere, with its largest departure.
-    let mut fits = [(true, 0.0_f64); MAX_DEGREE as usize + 1];
+    // Largest departure from each degree, in tolerances and as it is.
+    let mut departures = [(0.0_f64, 0.0_f64); MAX_DEGREE as usize + 1];
     let mut holds_at_zero = [true; MAX_DEGREE as usize + 1];
     for cell in 0..base.len() {
         let first = cell * VALUES;
@@ -131,8 +135,8 @@ fn respond(
                 let (value, weight) = at_node(k);
                 (increments[k] - value).abs() / (1.0 + weight)
             }));
-            fits[degree].0 &= departure <= tolerance;
-            fits[degree].1 = fits[degree].1.max(departure);
+            departures[degree].0 = departures[degree].0.max(departure / tolerance);
+            departures[degree].1 = departures[degree].1.max(departure);
             let (value, weight) = at_node(VALUES - 1);
             let tolerance = tolerance.max(noise.tolerance(answers, first + VALUES - 1, i));
             let departure = (increments[VALUES - 1] - value).abs();
@@ -141,16 +145,18 @@ fn respond(
         }
     }
     if response.lost[0] < response.lost[1] {
-        let degree = fits.iter().position(|(fits, _)| *fits);
+        let degree = departures.iter().position(|(ratio, _)| *ratio <= 1.0);
+        let least = departures[1..].iter().map(|(ratio, _)| *ratio).fold(f64::INFINITY, f64::min);
+        response.nearly = (degree.is_none() && least < NEARLY).then_some(least);
         response.degree = degree.map(|d| d as u32);
-        response.departure = degree.map_or(f64::INFINITY, |d| fits[d].1);
+        response.departure = degree.map_or(f64::INFINITY, |d| departures[d].1);
         response.holds_at_zero = degree.is_some_and(|d| holds_at_zero[d]);
         response.unresolved = degree.is_some_and(|d| {
             let ratio = match d {
                 0 | 1 => narrowness,
-                _ => fits[d - 1].1 / fits[d - 2].1,
+                _ => departures[d - 1].1 / departures[d - 2].1,
             };
-            d > 0 && fits[d - 1].1 * ratio.min(1.0) <= RESOLVED * response.tolerance
+            d > 0 && departures[d - 1].1 * ratio.min(1.0) <= RESOLVED * response.tolerance
         });
     }
     response

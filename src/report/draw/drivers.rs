@@ -6,6 +6,7 @@ use super::style::{Colour, EULER, GRID, INK, MUTED, NORMAL, PAPER, REFERENCE, SM
 use crate::error::Result;
 
 const CELL: f64 = 23.0;
+const ROW: f64 = 27.0;
 const LEFT: f64 = 66.0;
 const RIGHT: f64 = 22.0;
 const HEAD: f64 = 74.0;
@@ -98,10 +99,10 @@ impl Kind {
 pub fn drivers(drivers: &Drivers) -> Result<Figure> {
     let (n_columns, n_rows) = (drivers.columns.len(), drivers.rows.len());
     let width = (LEFT + CELL * n_columns as f64 + RIGHT).max(NARROWEST);
-    let bottom = HEAD + CELL * n_rows as f64;
+    let bottom = HEAD + ROW * n_rows as f64;
     let mut scene = Scene::new(width, bottom + 24.0 + 3.0 * LEGEND_LINE);
     let x = |column: usize| LEFT + CELL * (column as f64 + 0.5);
-    let y = |row: usize| HEAD + CELL * (row as f64 + 0.5);
+    let y = |row: usize| HEAD + ROW * (row as f64 + 0.5);
     scene.text((LEFT, 18.0), &*drivers.title, NORMAL, INK, Align::Left);
     for (k, column) in drivers.columns.iter().enumerate() {
         scene.line([(x(k), HEAD), (x(k), bottom)], Pen::solid(GRID, 1.0));
