@@ -93,9 +93,9 @@ pub fn detect(model: &mut dyn StepFunction, visited: &Visited, options: &Options
     let known = Known::new(&mut questions, &mut probes, base, inputs)?;
 
     let mut states = Vec::with_capacity(n);
-    for i in 0..n {
+    for (i, &initial) in initial.iter().enumerate() {
         let state = roles::state(&known, i, &mut undecided);
-        states.push(State { initial: initial[i], visited: probes.ranges[i].visited, ..state });
+        states.push(State { initial, visited: probes.ranges[i].visited, ..state });
     }
     roles::updates(&mut questions, &mut probes, &known, &mut states)?;
     let stimulus = stimulus::effects(&mut questions, &known, visited, &mut undecided)?;
