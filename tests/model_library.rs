@@ -211,8 +211,9 @@ fn what_only_disturbs_is_found_and_said() {
     let faulty = Faulty::new();
     for (fault, parts) in [
         ("PRINTS", ["the step prints \"", "V is -80"]),
+        ("UNSET", ["reads variables that it never sets: state 1", "they are zero here"]),
         ("LEAKS", ["allocates memory that it does not free, 8", "bytes a cell and step"]),
-        ("ALLOCATES", ["allocates memory and frees it, 1.00 times a cell and step", "this takes time"]),
+        ("ALLOCATES", ["allocates memory and frees it, 36.0 times a step of 36 cells", "this takes time"]),
     ] {
         let findings = open(&faulty.library(fault)).unwrap().check(DT).unwrap();
         let [finding] = &findings[..] else { panic!("{fault}: {findings:?}") };

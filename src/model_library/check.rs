@@ -1,5 +1,6 @@
 //! Whether a model library is what a step function must be: answers that depend on nothing but the question.
 
+use super::instance::Steps;
 use super::{Engine, ModelLibrary, Real};
 use crate::error::{Error, Result};
 use crate::step_function::StepFunction;
@@ -39,6 +40,7 @@ impl ModelLibrary {
         let probes = Probes::at_rest(self, dt)?;
         let mut findings = Vec::new();
         findings.extend(self.check_answers(&probes, dt)?);
+        findings.extend(self.check_unset(&probes, dt)?);
         findings.extend(self.check_memory(&probes, dt)?);
         findings.extend(self.check_prints());
         Ok(findings)
@@ -112,30 +114,45 @@ impl ModelLibrary {
             .remedy("make the step a function of state, stimulus and Δt alone"))
     }
 
+    fn check_unset(&mut self, probes: &Probes, dt: f64) -> Result<Option<Finding>> {
+        let n_states = self.n_states();
+        let zeros = probes.ask(self, dt, 1)?;
+        let Engine::Isolated(process) = &mut self.engine else { return Ok(None) };
+        let mut ones = probes.states.clone();
+        process.step(&mut ones, &probes.stimulus, Steps { unset: 1.0, ..Steps::new(dt, 1) })?;
+        let worst = Difference::between(&zeros, &ones, n_states, "");
+        Ok((worst.size > 0.0).then(|| Finding {
+            what: format!(
+                "the step reads variables that it never sets: state {} changes by {:.1e} with what lies on the stack",
+                worst.state, worst.size
+            ),
+            remedy: "they are zero here; elsewhere they may be anything, so set them in the library".into(),
+        }))
+    }
+
     fn check_memory(&mut self, probes: &Probes, dt: f64) -> Result<Option<Finding>> {
         let Engine::Isolated(process) = &mut self.engine else { return Ok(None) };
         let mut states = probes.states.clone();
-        process.step(&mut states, &probes.stimulus, dt, 1)?;
+        process.step(&mut states, &probes.stimulus, Steps::new(dt, 1))?;
         let before = process.memory()?;
-        process.step(&mut states, &probes.stimulus, dt, CALLS)?;
+        process.step(&mut states, &probes.stimulus, Steps::new(dt, CALLS))?;
         let after = process.memory()?;
-        let cell_steps = f64::from(CALLS) * probes.stimulus.len() as f64;
+        let n = probes.stimulus.len();
         let grown = after.bytes.saturating_sub(before.bytes);
         // The smallest piece of memory in each step of a single cell, or of all cells together.
         if grown >= 16 * u64::from(CALLS) {
+            let each = grown as f64 / f64::from(CALLS) / n as f64;
             return Ok(Some(Finding {
                 what: format!(
-                    "the step allocates memory that it does not free, {:.1} bytes a cell and step",
-                    grown as f64 / cell_steps
+                    "the step allocates memory that it does not free, {each:.1} bytes a cell and step"
                 ),
                 remedy: "long runs may run out of memory; free it, or keep it between the calls".into(),
             }));
         }
-        let allocations = after.allocations - before.allocations;
-        Ok((allocations > 0).then(|| Finding {
+        let allocations = (after.allocations - before.allocations) as f64 / f64::from(CALLS);
+        Ok((allocations > 0.0).then(|| Finding {
             what: format!(
-                "the step allocates memory and frees it, {:.2} times a cell and step",
-                allocations as f64 / cell_steps
+                "the step allocates memory and frees it, {allocations:.1} times a step of {n} cells"
             ),
             remedy: "this takes time; keep the memory between the calls".into(),
         }))

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::instance::{Opened, Source};
+use super::instance::{Opened, Source, Steps};
 use crate::error::{Error, ErrorKind};
 
 /// To the worker.
@@ -15,7 +15,7 @@ pub enum Question {
     /// Load a library.
     Open(Source),
     /// Advance the cells in the shared memory: their states, then a stimulus each.
-    Step { n_cells: usize, dt: f64, n_steps: u32 },
+    Step { n_cells: usize, steps: Steps },
     /// How much memory is in use, and how often did the library ask for some?
     Memory,
 }

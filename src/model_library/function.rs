@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::instance::Steps;
 use super::monoalg3d::load_logger;
 use super::number::Number;
 use super::shared_object::SharedObject;
+use super::stack;
 use super::stage::{Progress, Stage};
 use crate::error::{Error, Result};
 
@@ -34,8 +36,7 @@ impl<R: Number> CFunction<R> {
         &mut self,
         states: &mut [f64],
         stimulus: &[f64],
-        dt: f64,
-        n_steps: u32,
+        steps: Steps,
         substeps: u32,
         progress: &Progress,
     ) {
@@ -44,13 +45,14 @@ impl<R: Number> CFunction<R> {
             for (own, &state) in self.cell.iter_mut().zip(cell.iter()) {
                 *own = R::from_f64(state);
             }
-            let n = n_steps as usize * substeps as usize;
+            let n = steps.n as usize * substeps as usize;
+            stack::fill(steps.unset);
             // SAFETY: the function gets one cell of the number of states that its user gave.
             unsafe {
                 (self.step)(
                     self.cell.as_mut_ptr(),
                     R::from_f64(stimulus),
-                    R::from_f64(dt / f64::from(substeps)),
+                    R::from_f64(steps.dt / f64::from(substeps)),
                     n,
                 );
             }

@@ -48,6 +48,21 @@ impl Source {
     }
 }
 
+/// Steps to be made.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Steps {
+    pub dt: f64,
+    pub n: u32,
+    /// What the library finds in variables that it never sets.
+    pub unset: f64,
+}
+
+impl Steps {
+    pub fn new(dt: f64, n: u32) -> Self {
+        Self { dt, n, unset: 0.0 }
+    }
+}
+
 /// What is known about a library once it is open.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Opened {
@@ -127,17 +142,13 @@ impl Instance {
     }
 
     /// Advances cells; lengths have been checked.
-    pub fn step(&mut self, states: &mut [f64], stimulus: &[f64], dt: f64, n_steps: u32, progress: &Progress) {
+    pub fn step(&mut self, states: &mut [f64], stimulus: &[f64], steps: Steps, progress: &Progress) {
         let substeps = self.substeps;
         match &mut self.library {
-            Library::Double(library) => library.step(states, stimulus, dt, n_steps, substeps, progress),
-            Library::Float(library) => library.step(states, stimulus, dt, n_steps, substeps, progress),
-            Library::DoubleFunction(library) => {
-                library.step(states, stimulus, dt, n_steps, substeps, progress)
-            }
-            Library::FloatFunction(library) => {
-                library.step(states, stimulus, dt, n_steps, substeps, progress)
-            }
+            Library::Double(library) => library.step(states, stimulus, steps, substeps, progress),
+            Library::Float(library) => library.step(states, stimulus, steps, substeps, progress),
+            Library::DoubleFunction(library) => library.step(states, stimulus, steps, substeps, progress),
+            Library::FloatFunction(library) => library.step(states, stimulus, steps, substeps, progress),
         }
     }
 }

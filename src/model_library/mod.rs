@@ -15,13 +15,14 @@ mod printed;
 mod process;
 mod shared_memory;
 mod shared_object;
+mod stack;
 mod stage;
 pub mod worker;
 
 use std::path::Path;
 
 pub use self::check::Finding;
-use self::instance::{Instance, Opened, Source};
+use self::instance::{Instance, Opened, Source, Steps};
 pub use self::options::{Function, Options, Real};
 use self::process::Process;
 use self::stage::Progress;
@@ -133,9 +134,9 @@ impl StepFunction for ModelLibrary {
             return Ok(());
         }
         match &mut self.engine {
-            Engine::Isolated(process) => process.step(states, stimulus, dt, n_steps),
+            Engine::Isolated(process) => process.step(states, stimulus, Steps::new(dt, n_steps)),
             Engine::Here(instance, progress) => {
-                instance.step(states, stimulus, dt, n_steps, progress);
+                instance.step(states, stimulus, Steps::new(dt, n_steps), progress);
                 Ok(())
             }
         }

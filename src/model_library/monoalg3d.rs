@@ -3,9 +3,11 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
 
+use super::instance::Steps;
 use super::number::Number;
 use super::options::Real;
 use super::shared_object::SharedObject;
+use super::stack;
 use super::stage::{Progress, Stage};
 use crate::error::{Error, Result};
 
@@ -186,13 +188,12 @@ impl<R: Number> Monoalg3d<R> {
         &mut self,
         states: &mut [f64],
         stimulus: &[f64],
-        dt: f64,
-        n_steps: u32,
+        steps: Steps,
         substeps: u32,
         progress: &Progress,
     ) {
         let n_states = self.initial_state.len();
-        let dt = R::from_f64(dt / f64::from(substeps));
+        let dt = R::from_f64(steps.dt / f64::from(substeps));
         (self.solver.max_dt, self.solver.min_dt) = (dt, dt);
         self.solver.n_steps = substeps;
         progress.enter(Stage::Stepping);
@@ -205,7 +206,8 @@ impl<R: Number> Monoalg3d<R> {
             for (own, &state) in own.iter_mut().zip(cells.iter()) {
                 *own = R::from_f64(state);
             }
-            for _ in 0..n_steps {
+            for _ in 0..steps.n {
+                stack::fill(steps.unset);
                 // SAFETY: the struct is the one that the library filled; the stimulus has a number for each cell.
                 unsafe {
                     (self.solve)(

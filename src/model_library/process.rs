@@ -9,7 +9,7 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::conversation::{Answer, Memory, Question, hear, say};
-use super::instance::{Opened, Source};
+use super::instance::{Opened, Source, Steps};
 use super::options::Options;
 use super::printed::Printed;
 use super::shared_memory::SharedMemory;
@@ -80,13 +80,13 @@ impl Process {
         })
     }
 
-    pub fn step(&mut self, states: &mut [f64], stimulus: &[f64], dt: f64, n_steps: u32) -> Result<()> {
+    pub fn step(&mut self, states: &mut [f64], stimulus: &[f64], steps: Steps) -> Result<()> {
         let n = states.len() + stimulus.len();
         self.memory.reserve(n).map_err(|e| Error::io("make room for cells in", &self.path, e))?;
         let (shared_states, shared_stimulus) = self.memory.numbers(n).split_at_mut(states.len());
         shared_states.copy_from_slice(states);
         shared_stimulus.copy_from_slice(stimulus);
-        match self.ask(&Question::Step { n_cells: stimulus.len(), dt, n_steps })? {
+        match self.ask(&Question::Step { n_cells: stimulus.len(), steps })? {
             Answer::Stepped => {
                 states.copy_from_slice(&self.memory.numbers(n)[..states.len()]);
                 Ok(())

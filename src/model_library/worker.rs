@@ -47,14 +47,14 @@ fn serve() -> std::io::Result<()> {
                 }
                 Err(error) => Answer::Failed(error.into()),
             },
-            Question::Step { n_cells, dt, n_steps } => {
+            Question::Step { n_cells, steps } => {
                 let instance: &mut Instance =
                     instance.as_mut().ok_or_else(|| std::io::Error::other("no library is open"))?;
                 let n_states = instance.opened().initial_state.len();
                 memory.reserve(n_cells * (n_states + 1))?;
                 let (numbers, progress) = memory.numbers_and_progress(n_cells * (n_states + 1));
                 let (states, stimulus) = numbers.split_at_mut(n_cells * n_states);
-                instance.step(states, stimulus, dt, n_steps, progress);
+                instance.step(states, stimulus, steps, progress);
                 Answer::Stepped
             }
             Question::Memory => Answer::Memory(memory_in_use()),

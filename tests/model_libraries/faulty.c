@@ -22,6 +22,14 @@ void *volatile kept;
 static real memory = 0;
 #endif
 
+#ifdef UNSET
+/* Never set, and the compiler cannot know. */
+static void set(volatile real *parameters, int n)
+{
+    if (n > 1) parameters[0] = 1;
+}
+#endif
+
 static void step_cell(real *x, real stimulus, real dt)
 {
     x[0] += dt * (-(x[0] + 80) - stimulus);
@@ -49,6 +57,11 @@ static void step_cell(real *x, real stimulus, real dt)
 #elif defined(STATIC_STATE)
     memory += 1;
     x[1] += dt * memory;
+#elif defined(UNSET)
+    volatile real parameters[4];
+    volatile int n = 2;
+    set(parameters, n);
+    x[1] += dt * parameters[2];
 #elif defined(RANDOM)
     x[1] += dt * (real)rand() / (real)RAND_MAX;
     static int seeded;
