@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 
 use super::model::Model;
-use crate::distill::{self, Distilled, Options};
+use crate::distill::{self, Distilled, Form, Options};
 use crate::error::{Error, Result};
 use crate::format::onnx;
 use crate::harvest;
@@ -31,6 +33,14 @@ pub struct Distill {
     #[arg(long, value_name = "TARGETS", default_value = "apd90 1%, cv 1%")]
     target: Targets,
 
+    /// What the surrogate looks like.
+    #[arg(long, value_enum, default_value = "structured")]
+    form: FormName,
+
+    /// Time for the training of networks, where tables are not enough: 90s, 30m, 2h.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
+    budget: Duration,
+
     /// Length of the pacing that visits states, ms.
     #[arg(long, value_name = "MS", default_value_t = 1500.0)]
     time: f64,
@@ -42,6 +52,14 @@ pub struct Distill {
     /// Print the verification as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FormName {
+    /// Tables and products where they are exact, networks for the remainder.
+    Structured,
+    /// A network for every state, fed all of them: for comparison.
+    BlackBox,
 }
 
 /// Cells that are paced side by side to visit states.
@@ -85,9 +103,30 @@ impl Distill {
             ..structure::Options::default()
         };
         let structure = structure::detect(&mut model, &visited, &options)?;
-        let options = Options { pulse, apd90: self.apd90(), cycle_lengths: CYCLE_LENGTHS.to_vec(), beats: 4 };
+        let options = Options {
+            form: match self.form {
+                FormName::Structured => Form::Structured,
+                FormName::BlackBox => Form::BlackBox,
+            },
+            pulse,
+            apd90: self.apd90(),
+            cycle_lengths: CYCLE_LENGTHS.to_vec(),
+            beats: 4,
+            budget: self.budget,
+            seed: self.seed,
+        };
+        // The first Ctrl-C ends the training, with the best so far; the second one the program.
+        let stopped = Arc::new(AtomicBool::new(false));
+        let setter = Arc::clone(&stopped);
+        ctrlc::set_handler(move || {
+            if setter.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        })
+        .map_err(|e| Error::unsupported(format!("cannot catch Ctrl-C: {e}")))?;
+        let go_on = || !stopped.load(Ordering::Relaxed);
         let Distilled { surrogate, .. } =
-            distill::distill(&mut model, &visited, &structure, &options, &mut progress)?;
+            distill::distill(&mut model, &visited, &structure, &options, &mut progress, &go_on)?;
         onnx::save(&self.output, &surrogate)?;
         progress("verifying");
         let options = self.verification(pulse).avoiding(&TrainingCycles::of(&surrogate));
@@ -135,5 +174,20 @@ impl Distill {
             targets: self.target.clone(),
             ..quick
         }
+    }
+}
+
+/// Reads a time with its unit.
+fn time(text: &str) -> std::result::Result<Duration, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let seconds = match &text[number.len()..] {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("write it with its unit: 90s, 30m, 2h".into()),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(n) if n > 0.0 && n * seconds < 1e7 => Ok(Duration::from_secs_f64(n * seconds)),
+        _ => Err("give a positive number with its unit: 90s, 30m, 2h".into()),
     }
 }

@@ -1,6 +1,7 @@
 //! Asking a cell model: what single steps do to states that were chosen for the question.
 
 use crate::error::{Error, Result};
+use crate::harvest::{self, Visited};
 use crate::step_function::StepFunction;
 
 /// Cells of one question; more would only cost memory.
@@ -23,6 +24,11 @@ impl<'a> Asker<'a> {
 
     pub fn initial_state(&self) -> &[f64] {
         self.model.initial_state()
+    }
+
+    /// States that the model visits when it is driven so.
+    pub fn visit(&mut self, options: &harvest::Options) -> Result<Visited> {
+        harvest::harvest(self.model, options)
     }
 
     /// The states after one step, cell after cell; `stimulus` has one number a cell.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::function::Function;
 use super::grid::Tabulated;
+use super::network::{Feature, Learned};
 use super::terms::Formula;
 use crate::activation::Activation;
 use crate::error::Result;
@@ -42,11 +43,11 @@ impl Layout {
 }
 
 /// A column of a block.
-type Place = (BlockId, usize);
+pub type Place = (BlockId, usize);
 
 /// Builds a program step by step.
 pub struct Assembler<'a> {
-    builder: ProgramBuilder,
+    pub builder: ProgramBuilder,
     layout: &'a Layout,
     /// Block of every table, by variable.
     tables: BTreeMap<StateIndex, BlockId>,
@@ -95,7 +96,7 @@ impl<'a> Assembler<'a> {
     }
 
     /// Columns of blocks side by side.
-    fn gather(&mut self, places: &[Place]) -> Result<BlockId> {
+    pub fn gather(&mut self, places: &[Place]) -> Result<BlockId> {
         let mut runs: Vec<(BlockId, usize, usize)> = Vec::new();
         for &(block, column) in places {
             match runs.last_mut() {
@@ -122,8 +123,8 @@ impl<'a> Assembler<'a> {
         (self.tables[&function.variable], column)
     }
 
-    /// What the terms and the stimulus add to the summed states, in their order.
-    fn sums(&mut self, formula: &Formula) -> Result<BlockId> {
+    /// The product of every term.
+    pub fn products(&mut self, formula: &Formula) -> Result<Vec<Place>> {
         let factors: Vec<Vec<Place>> = formula
             .terms
             .iter()
@@ -153,6 +154,12 @@ impl<'a> Assembler<'a> {
             (0..n).for_each(|i| finished[i] = (block, i));
             product = Some(block);
         }
+        Ok(finished)
+    }
+
+    /// What the terms and the stimulus add to the summed states, in their order.
+    fn sums(&mut self, formula: &Formula, products: &[Place]) -> Result<BlockId> {
+        let mut finished = products.to_vec();
         let mut weights: Vec<Vec<f32>> =
             formula.terms.iter().map(|t| target_column(&t.targets, &formula.summed)).collect();
         let stimulated = target_column(&formula.stimulus, &formula.summed);
@@ -163,8 +170,16 @@ impl<'a> Assembler<'a> {
         self.builder.dense(all, rows, vec![0.0; formula.summed.len()], Activation::Linear)
     }
 
-    /// Ends with the next value of every state.
-    pub fn finish(mut self, formula: &Formula) -> Result<Program> {
+    /// Ends with features of the cell alone.
+    pub fn finish_features(mut self, formula: &Formula, features: &[Feature]) -> Result<Program> {
+        let products = self.products(formula)?;
+        let output = self.features(features, &products)?;
+        Ok(self.builder.finish(output))
+    }
+
+    /// Ends with the next value of every state; states that nothing describes stay as they are.
+    pub fn finish(mut self, formula: &Formula, learned: &[Learned]) -> Result<Program> {
+        let products = self.products(formula)?;
         let mut next: Vec<Option<Place>> = vec![None; self.n_states];
         let inputs =
             |states: &[StateIndex]| -> Vec<Place> { states.iter().map(|&s| (BlockId::INPUT, s)).collect() };
@@ -184,10 +199,32 @@ impl<'a> Assembler<'a> {
             next[state] = Some((BlockId::INPUT, state));
         }
         if !formula.summed.is_empty() {
-            let change = self.sums(formula)?;
+            let change = self.sums(formula, &products)?;
             let state = self.gather(&inputs(&formula.summed))?;
             let sum = self.builder.binary(BinaryOperator::Add, state, change)?;
             formula.summed.iter().enumerate().for_each(|(i, &s)| next[s] = Some((sum, i)));
+        }
+        if !learned.is_empty() {
+            let states: Vec<StateIndex> = learned.iter().map(|l| l.state).collect();
+            let mut changes = Vec::new();
+            for network in learned {
+                changes.push((self.increment(network, &products)?, 0));
+            }
+            let mut change = self.gather(&changes)?;
+            let stimulated = target_column(&formula.stimulus, &states);
+            if stimulated.iter().any(|&w| w != 0.0) {
+                let stimulus = self.builder.slice(BlockId::INPUT, self.n_states, 1)?;
+                let zeros = vec![0.0; states.len()];
+                let added = self.builder.dense(stimulus, stimulated, zeros, Activation::Linear)?;
+                change = self.builder.binary(BinaryOperator::Add, change, added)?;
+            }
+            let state = self.gather(&inputs(&states))?;
+            let sum = self.builder.binary(BinaryOperator::Add, state, change)?;
+            let bound = |i: usize| learned.iter().map(|l| l.bounds[i] as f32).collect::<Vec<_>>();
+            let (low, high) = (self.builder.constant(bound(0))?, self.builder.constant(bound(1))?);
+            let above = self.builder.binary(BinaryOperator::Maximum, sum, low)?;
+            let inside = self.builder.binary(BinaryOperator::Minimum, above, high)?;
+            states.iter().enumerate().for_each(|(i, &s)| next[s] = Some((inside, i)));
         }
         let next: Vec<Place> =
             next.into_iter().enumerate().map(|(s, place)| place.unwrap_or((BlockId::INPUT, s))).collect();

@@ -17,10 +17,22 @@ pub struct ClosedLoop {
 pub struct Departure {
     /// Largest relative error of an action potential's duration, ∞ where one is missing or superfluous.
     pub apd90: f64,
-    /// Mean relative error.
+    /// Mean relative error; a missing or superfluous action potential counts as 1.
     pub apd90_mean: f64,
     /// Root of the mean square error of V.
     pub voltage: f64,
+}
+
+impl std::fmt::Display for Departure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { apd90, apd90_mean, voltage } = self;
+        match apd90.is_finite() {
+            true => write!(f, "APD90 within {:.4} %, V off by {voltage:.2e}", 100.0 * apd90),
+            false => {
+                write!(f, "a lost or superfluous beat in {:.0} %, V off by {voltage:.2e}", 100.0 * apd90_mean)
+            }
+        }
+    }
 }
 
 impl ClosedLoop {
@@ -55,7 +67,7 @@ impl ClosedLoop {
                     _ => f64::INFINITY,
                 };
                 departure.apd90 = departure.apd90.max(error);
-                departure.apd90_mean += error;
+                departure.apd90_mean += error.min(1.0);
                 n_beats += 1;
             }
             square += model.voltage.iter().zip(&surrogate.voltage).map(|(a, b)| (a - b).powi(2)).sum::<f64>();

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::ask::Asker;
 use super::assemble::{Assembler, Layout};
 use super::grid::{Samples, Tabulated};
+use super::network::{Feature, Learned};
 use super::quantity::Quantities;
 use super::terms::Formula;
 use crate::error::Result;
 use crate::harvest::Visited;
 use crate::program::Program;
-use crate::structure::StateIndex;
+use crate::structure::{StateIndex, Structure};
 
 /// Intervals of the finest table.
 const FINEST: usize = 8192;
@@ -86,7 +87,7 @@ impl Exact {
         };
         exact.sample(quantities, asker, ranges)?;
         let steps = Steps::new(asker, visited)?;
-        let errors = steps.errors(&exact.program()?);
+        let errors = steps.errors(&exact.program(&[])?);
         let described = |s: &StateIndex| errors[*s] <= DESCRIBES;
         let wrong: Vec<StateIndex> = exact.formula.summed.iter().copied().filter(|s| !described(s)).collect();
         if !wrong.is_empty() {
@@ -97,6 +98,16 @@ impl Exact {
         }
         exact.coarsen(&steps, accuracy)?;
         Ok(exact)
+    }
+
+    /// No tables: all states are to be learned.
+    pub fn nothing(structure: &Structure) -> Self {
+        let formula = Formula {
+            unknown: (0..structure.states.len()).collect(),
+            stimulus: structure.stimulus.iter().map(|e| (e.state, e.per_unit)).collect(),
+            ..Formula::default()
+        };
+        Self { layout: Layout::new(&formula), formula, samples: BTreeMap::new(), intervals: BTreeMap::new() }
     }
 
     fn sample(&mut self, quantities: &Quantities, asker: &mut Asker, ranges: &[[f64; 2]]) -> Result<()> {
@@ -113,7 +124,7 @@ impl Exact {
     /// Makes one table after the other as coarse as `accuracy` allows.
     fn coarsen(&mut self, steps: &Steps, accuracy: f64) -> Result<()> {
         let learned = self.formula.unknown.clone();
-        let finest = steps.errors(&self.program()?);
+        let finest = steps.errors(&self.program(&[])?);
         let good = |errors: &[f64]| {
             let pairs = errors.iter().zip(&finest).enumerate();
             pairs.filter(|(j, _)| !learned.contains(j)).all(|(_, (e, f))| *e <= accuracy.max(1.05 * f))
@@ -126,7 +137,7 @@ impl Exact {
                     break;
                 }
                 self.intervals.insert(variable, n / 2);
-                if !good(&steps.errors(&self.program()?)) {
+                if !good(&steps.errors(&self.program(&[])?)) {
                     self.intervals.insert(variable, n);
                     break;
                 }
@@ -150,10 +161,18 @@ impl Exact {
         self.samples.iter().map(|(variable, samples)| samples.table(self.intervals[variable])).collect()
     }
 
-    /// Exact states as the terms say; those that are to be learned stay as they are.
-    pub fn program(&self) -> Result<Program> {
-        let n_states = self.n_states();
-        Assembler::new(n_states, &self.layout, &self.tables())?.finish(&self.formula)
+    /// Exact states as the terms say, others as the networks; states without either stay as they are.
+    pub fn program(&self, learned: &[Learned]) -> Result<Program> {
+        self.assembler()?.finish(&self.formula, learned)
+    }
+
+    /// The features of a cell as a program.
+    pub fn features(&self, features: &[Feature]) -> Result<Program> {
+        self.assembler()?.finish_features(&self.formula, features)
+    }
+
+    fn assembler(&self) -> Result<Assembler<'_>> {
+        Assembler::new(self.n_states(), &self.layout, &self.tables())
     }
 
     fn n_states(&self) -> usize {

@@ -7,12 +7,20 @@ mod domain;
 mod exact;
 mod function;
 mod grid;
+#[cfg(feature = "train")]
+mod learn;
+#[cfg(not(feature = "train"))]
+#[path = "learn_missing.rs"]
+mod learn;
+mod network;
 mod quantity;
 mod separate;
 mod terms;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
@@ -20,9 +28,10 @@ use serde_json::json;
 use self::ask::Asker;
 use self::closed_loop::ClosedLoop;
 use self::exact::Exact;
+use self::learn::Learner;
 use self::quantity::Quantities;
-use crate::error::{Error, Result};
-use crate::harvest::Visited;
+use crate::error::Result;
+use crate::harvest::{self, Visited};
 use crate::protocol::Pulse;
 use crate::step_function::StepFunction;
 use crate::structure::{StateIndex, Structure};
@@ -31,9 +40,21 @@ use crate::verify::SurrogateCells;
 
 pub use self::closed_loop::Departure;
 
+/// What a surrogate looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Tables and products where they are exact, networks for the remainder, each fed the parents of its state.
+    #[default]
+    Structured,
+    /// A network for every state, fed all of them: for comparison.
+    BlackBox,
+}
+
 /// How a surrogate is distilled.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What the surrogate looks like.
+    pub form: Form,
     /// Stimulus of the cells that are paced.
     pub pulse: Pulse,
     /// Largest relative error of an action potential's duration.
@@ -42,6 +63,10 @@ pub struct Options {
     pub cycle_lengths: Vec<f64>,
     /// Beats at each of them.
     pub beats: u32,
+    /// Time for the training of networks.
+    pub budget: Duration,
+    /// Seed of everything random.
+    pub seed: u64,
 }
 
 /// What came of it.
@@ -64,6 +89,10 @@ pub struct Summary {
     pub intervals: std::collections::BTreeMap<StateIndex, usize>,
     /// Number of products of which increments are sums.
     pub terms: usize,
+    /// States that networks learned.
+    pub learned: Vec<String>,
+    /// Seed of everything random.
+    pub seed: u64,
     /// Time it took, s.
     pub seconds: f64,
 }
@@ -74,16 +103,25 @@ const TABLES_SHARE: f64 = 0.25;
 /// Relative departure of single steps with which the choice of the spacing begins.
 const ONE_STEP: f64 = 1e-3;
 
-/// Makes a surrogate of `model`, whose `structure` was found near the states it `visited`.
+/// Parts of the budget for the training of networks: the first, and one for each round that learns from the surrogate's own
+/// mistakes.
+const ROUNDS: [f64; 5] = [0.3, 0.15, 0.15, 0.15, 0.25];
+/// Of the harvests for networks: time in ms and cells. Tables need to know the domain only; networks every corner of it.
+const LEARNED_FROM: (f64, usize) = (1500.0, 96);
+
+/// Makes a surrogate of `model`, whose `structure` was found near the states it `visited`. What tables do not describe is
+/// learned by networks (feature `train`), from the states that the model visits and, round by round, from those that the
+/// surrogate visits. `go_on` is asked now and then whether to go on; the best surrogate so far is given back.
 ///
 /// # Errors
-/// States that no table describes, a model that the stimulus does not excite, and whatever it answers.
+/// States that no table describes in a build that cannot train, a model that the stimulus does not excite, and whatever it answers.
 pub fn distill(
     model: &mut dyn StepFunction,
     visited: &Visited,
     structure: &Structure,
     options: &Options,
     progress: &mut dyn FnMut(&str),
+    go_on: &dyn Fn() -> bool,
 ) -> Result<Distilled> {
     let began = Instant::now();
     let domain = domain::domain(visited);
@@ -93,32 +131,70 @@ pub fn distill(
     let mut asker = Asker::new(model, structure.dt);
     let quantities = Quantities::new(structure, &asker, &domain)?;
     progress("tabulating");
-    let accuracy = TABLES_SHARE * options.apd90;
-    let mut exact = Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP)?;
-    if !exact.formula.unknown.is_empty() {
-        let names: Vec<&str> =
-            exact.formula.unknown.iter().map(|&s| structure.states[s].name.as_str()).collect();
-        return Err(Error::unsupported(format!("tables do not describe {}", names.join(", "))));
-    }
-    progress("pacing the surrogate");
-    let (surrogate, departure) = loop {
-        let surrogate = surrogate(structure, &domain, asker.initial_state(), exact.program()?)?;
-        let departure = closed_loop.departure(&mut SurrogateCells::new(&Arc::new(surrogate.clone()))?)?;
-        progress(&format!(
-            "{} intervals of V: APD90 within {:.4} %, V within {:.2e}",
-            exact.intervals.get(&0).copied().unwrap_or(0),
-            100.0 * departure.apd90,
-            departure.voltage
-        ));
-        if departure.apd90 <= accuracy || !exact.refine() {
-            break (surrogate, departure);
-        }
+    let mut exact = match options.form {
+        Form::Structured => Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP)?,
+        Form::BlackBox => Exact::nothing(structure),
     };
+    let initial_state = asker.initial_state().to_vec();
+    let make = |program| surrogate(structure, &domain, &initial_state, program);
+    let depart = |surrogate: &Surrogate| {
+        closed_loop.departure(&mut SurrogateCells::new(&Arc::new(surrogate.clone()))?)
+    };
+    let mut best: Option<(Surrogate, Departure)> = None;
+    if exact.formula.unknown.is_empty() {
+        loop {
+            let surrogate = make(exact.program(&[])?)?;
+            let departure = depart(&surrogate)?;
+            progress(&format!(
+                "{} intervals of V: {departure}",
+                exact.intervals.get(&0).copied().unwrap_or(0)
+            ));
+            best = Some((surrogate, departure));
+            if departure.apd90 <= TABLES_SHARE * options.apd90 || !go_on() || !exact.refine() {
+                break;
+            }
+        }
+    } else {
+        let (time, n_cells) = LEARNED_FROM;
+        let driven = harvest::Options {
+            dt: structure.dt,
+            strength: options.pulse.strength,
+            duration: options.pulse.duration,
+            time,
+            n_cells,
+            seed: options.seed,
+            ..harvest::Options::default()
+        };
+        progress("visiting more states for networks");
+        let mut learner = {
+            let more = asker.visit(&driven)?;
+            Learner::new(&exact, structure, &domain, &mut asker, &more, options.seed)?
+        };
+        for (round, share) in ROUNDS.iter().enumerate() {
+            progress(&format!("training, round {}", round + 1));
+            let learned = learner.train(options.budget.mul_f64(*share), go_on)?;
+            let surrogate = make(exact.program(&learned)?)?;
+            let departure = depart(&surrogate)?;
+            progress(&format!("round {}: {departure}", round + 1));
+            if best.as_ref().is_none_or(|(_, b)| departure.apd90_mean <= b.apd90_mean) {
+                best = Some((surrogate.clone(), departure));
+            }
+            if departure.apd90 <= 0.5 * options.apd90 || !go_on() || round + 1 == ROUNDS.len() {
+                break;
+            }
+            let own = harvest::Options { seed: options.seed + 1 + round as u64, ..driven.clone() };
+            let own = harvest::harvest(&mut SurrogateCells::new(&Arc::new(surrogate))?, &own)?;
+            learner.add(&mut asker, &own)?;
+        }
+    }
+    let (surrogate, departure) = best.expect("one round at least");
     let summary = Summary {
         training_cycle_lengths: options.cycle_lengths.clone(),
         departure,
         intervals: exact.intervals.clone(),
         terms: exact.formula.terms.len(),
+        learned: exact.formula.unknown.iter().map(|&s| structure.states[s].name.clone()).collect(),
+        seed: options.seed,
         seconds: began.elapsed().as_secs_f64(),
     };
     let mut provenance = serde_json::Map::new();
