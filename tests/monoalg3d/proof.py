@@ -53,16 +53,20 @@ form = "residual"
 kind = "data"
 criterion = "huber"
 delta = 0.1
-batch = 2048
+batch = {batch}
 [optimizer]
 method = "soap"
 rate = 3e-3
 [schedule]
 kind = "cosine"
 [stop]
-iterations = 40000
+iterations = {iterations}
 validate_every = 1000
 """
+
+
+# Width of the two hidden layers, batch, iterations.
+TRAINING = {"fhn": (32, 2048, 40000), "ms": (48, 4096, 60000), "minimal": (48, 2048, 40000)}
 
 
 def record(simulator, name, model, file):
@@ -83,7 +87,8 @@ def trained(simulator, emucell, name, model, folder):
     if not path.exists():
         record(simulator, name, model, folder / f"{name}.npz")
         recipe = folder / f"{name}.toml"
-        recipe.write_text(RECIPE.format(name=name, width=48 if name == "minimal" else 32))
+        width, batch, iterations = TRAINING[name]
+        recipe.write_text(RECIPE.format(name=name, width=width, batch=batch, iterations=iterations))
         subprocess.run([emucell, "train", recipe, "--out", path.parent, "--force"], check=True)
     return path
 
@@ -187,12 +192,33 @@ def bits(simulator, model, surrogate, dt_pde, folder):
         "record": simulator.plug_in(model, "record", record=folder / "bits.npz"),
     }
     for adaptive in (False, True):
-        # 64 cells a side: a mesh that adapts halves its cells.
-        runs = {name: simulator.run(model, ode, n=64, sheet=True, stimuli=stimuli, time=40, dt_pde=dt_pde,
+        runs = {name: simulator.run(model, ode, n=16 if adaptive else 64, sheet=True, stimuli=stimuli, time=40, dt_pde=dt_pde,
                                     adaptive=adaptive)
                 for name, ode in {"stock": simulator.stock(model), **ways}.items()}
+        if adaptive and not runs["stock"].mesh_changes():
+            raise SystemExit("the mesh did not adapt")
         for name in ways:
             yield f"{name}{', adaptive mesh' if adaptive else ''}", runs[name].v == runs["stock"].v
+
+
+def overhead(arguments, surrogate, dt):
+    """ns a cell and step of emucell_step() alone and through the plug-in's functions, on the same cells; the least of
+    several, since other programs use the machine as well."""
+    tools = arguments.folder.parent
+
+    def timed(*command):
+        text = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+        return float(text.split("ns a cell and step:")[1].split()[0])
+
+    pairs = []
+    for _ in range(12):
+        pairs.append((
+            timed(tools / "overhead", surrogate, "10000", "50"),
+            timed(tools / "host", arguments.plugin, arguments.folder / "states", "emucell_mode=surrogate",
+                  f"emucell_surrogate={surrogate}", f"dt={dt}", "cells=10000", "steps=50", "timed=1"),
+        ))
+    alone, through = (min(column) for column in zip(*pairs))
+    return [f"{alone:.1f}", f"{through:.1f}", f"{through - alone:+.1f}"]
 
 
 def table(head, rows):
@@ -211,15 +237,15 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--sheet-time", type=float, help="ms of the sheets, shorter than usual")
-    parser.add_argument("cases", nargs="*", metavar="fhn|ms|minimal:trained, ms|minimal|tt3:distilled, bits")
+    parser.add_argument("cases", nargs="*", metavar="fhn|ms|minimal:trained, ms|minimal|tt3:distilled, bits, overhead")
     arguments = parser.parse_intermixed_args()
     simulator = Simulator(arguments.simulator, arguments.plugin, arguments.measure, arguments.folder / "runs")
     folder = arguments.folder
     cases = arguments.cases or ["fhn:trained", "ms:trained", "minimal:trained", "ms:distilled", "minimal:distilled",
-                                "tt3:distilled", "bits"]
+                                "tt3:distilled", "bits", "overhead"]
     accuracy, speed = [], []
     for case in cases:
-        if case == "bits":
+        if case in ("bits", "overhead"):
             continue
         name, how = case.split(":")
         model = MODELS[name]
@@ -243,6 +269,12 @@ def main():
             for way, same in bits(simulator, MODELS[name], surrogate, dt_pde, folder):
                 rows.append([MODELS[name].title, way, "identical" if same else "DIFFERENT"])
         table(["model", "way through the plug-in", "V at 40 ms"], rows)
+    if "overhead" in cases:
+        rows = []
+        for name, make, dt in [("fhn", trained, 0.1), ("ms", distilled, 0.02), ("tt3", distilled, 0.02)]:
+            surrogate = make(simulator, arguments.emucell, name, MODELS[name], folder)
+            rows.append([MODELS[name].title] + overhead(arguments, surrogate, dt))
+        table(["surrogate of", "emucell_step() alone (ns a cell and step)", "through the plug-in", "difference"], rows)
 
 
 if __name__ == "__main__":

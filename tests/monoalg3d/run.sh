@@ -32,6 +32,9 @@ real=()
 if grep -q '^C_FLAGS=.*CELL_MODEL_REAL_DOUBLE' "$SIM/build.sh"; then real=(-DCELL_MODEL_REAL_DOUBLE); fi
 gcc -std=gnu11 -O2 -fPIC -shared -Wall -Wextra -Werror "${real[@]}" -isystem "$SIM/src" "$here/measure.c" \
     -o "$folder/measure.so"
+gcc -std=gnu11 -D_GNU_SOURCE -O2 -fopenmp -rdynamic "${real[@]}" "$here/host.c" -o "$folder/host" -ldl -lm
+gcc -std=gnu11 -O2 -I include "$here/overhead.c" -o "$folder/overhead" -L "$LIBRARY" -lemucell \
+    -Wl,-rpath,"$(realpath "$LIBRARY")"
 # onnx, for a surrogate whose domain no cell is in
 python=python3
 [ ! -x .python/bin/python ] || python=.python/bin/python

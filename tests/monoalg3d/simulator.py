@@ -20,7 +20,6 @@ derefine_each=1
 main_function=update_monodomain_default
 [save_result]
 print_rate=1
-output_print_rate=1000000
 output_dir={folder}
 library_file={measure}
 main_function=measure
@@ -83,6 +82,9 @@ class Run:
             self.cells.append((float(x), float(y), up, down))
         self.cells.sort()
 
+    def mesh_changes(self):
+        return len(set(re.findall(r"Number of Cells:(\d+)", self.log))) > 1
+
     def seconds(self, what):
         return int(re.search(what + r": (\d+)", self.log)[1]) * 1e-6
 
@@ -104,17 +106,28 @@ class Simulator:
 
     def run(self, model, ode, *, n=100, sheet=False, stimuli, time, dt_pde, threads=1, adaptive=False, again=0):
         """stimuli: (start, current, (x0, x1, y0, y1)), the box as parts of the side. Runs that were made are read."""
-        side = n * model.dx
-        if sheet:
+        dx, sigma = model.dx, model.sigma
+        if adaptive:
+            # The one mesh of the simulator's own that may become coarser: a cuboid below 2 cm, from the whole cube.
+            sigma *= (500 / dx) ** 2
+            dx = 500
+        side = n * dx
+        if adaptive:
+            sides = "\n".join(f"side_length_{axis}={side}" for axis in "xyz")
+            domain = (f"start_discretization={dx}\nmaximum_discretization={2 * dx}\n{sides}\n"
+                      "main_function=initialize_grid_with_benchmark_mesh")
+        elif sheet:
             domain = f"num_layers=1\nside_length={side}\nmain_function=initialize_grid_with_square_mesh"
         else:
             domain = f"cable_length={side}\nmain_function=initialize_grid_with_cable_mesh"
         text = INI.format(threads=threads, dt_pde=dt_pde, time=time, adaptive=str(adaptive).lower(), measure=self.measure,
-                          up=model.up, down=model.down, sigma=model.sigma, dx=model.dx, domain=domain,
+                          up=model.up, down=model.down, sigma=sigma, dx=dx, domain=domain,
                           dt_ode=model.dt_ode, ode=ode, folder="{folder}")
         for number, (start, current, box) in enumerate(stimuli, 1):
             text += STIMULUS.format(number=number, start=start, current=current, box=[part * side for part in box])
-        name = hashlib.sha256(f"{text}{again}".encode()).hexdigest()[:16]
+        # Another surrogate of the same name is another run.
+        files = [Path(f).read_bytes() for f in re.findall(r"emucell_surrogate=(.*)", ode)]
+        name = hashlib.sha256(b"".join([f"{text}{again}".encode(), *files])).hexdigest()[:16]
         folder = self.folder / name
         if not (folder / "log").exists():
             folder.mkdir(parents=True, exist_ok=True)

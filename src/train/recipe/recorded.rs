@@ -48,9 +48,7 @@ impl Recipe {
         let mut domain = self.domain.clone();
         let (mut states, mut stimulus) = (Vec::new(), None);
         for (name, values) in table.input_names.iter().zip(table.inputs.columns()) {
-            let own =
-                values.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[l, h], &x| [l.min(x), h.max(x)]);
-            let [low, high] = domain.remove(name).unwrap_or(own);
+            let [low, high] = domain.remove(name).unwrap_or_else(|| around(values));
             self.check_range([low, high], &format!("domain.{name}"))?;
             let variable = |role| Variable::new(name, "", role).with_range(low, high);
             if table.target_names.contains(&format!("{name}_next")) {
