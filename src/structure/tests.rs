@@ -258,9 +258,9 @@ fn gates_that_are_updated_before_the_currents_are_seen_through() {
 
 #[test]
 fn a_hidden_driver_of_a_gate_is_found() {
-    let fault = Fault { hidden_driver: 1e-3, ..Fault::default() };
+    let fault = Fault { hidden_driver: 1e-6, ..Fault::default() };
     let structure = detected(&mut Cell::new(fault));
-    // The largest effect on h in a step is 1e-3·1e-3·0.02 = 2e-8 of the value.
+    // The largest effect on h in a step is 1e-6·1e-3·0.02 = 2e-11.
     assert_eq!((structure.states[H].role, &structure.states[H].parents), (Role::Affine, &vec![V, CA]));
     assert_eq!(structure.states[J].role, Role::Gate);
 }
