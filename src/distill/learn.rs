@@ -4,16 +4,15 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use tch::{Kind, Tensor};
 
 use super::ask::Asker;
 use super::exact::Exact;
+use super::fit;
 use super::network::{Feature, Layer, Learned};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::harvest::Visited;
 use crate::structure::{Role, StateIndex, Structure};
-use crate::train::{Adam, FullyConnected, Optimizer};
 
 /// Widths of the hidden layers.
 const HIDDEN: [(Activation, usize); 2] = [(Activation::Tanh, 16), (Activation::Tanh, 16)];
@@ -27,11 +26,24 @@ const SMALL: f64 = 0.02;
 /// the duration of action potentials.
 const LINEAR: f64 = 0.3;
 
+/// Parameters on their way to the data: what computes gradients.
+pub trait Fit {
+    /// Replaces the data: scaled features, cell after cell, and scaled targets.
+    fn set(&mut self, inputs: &[f32], targets: &[f32]);
+    /// Forgets how the parameters moved so far.
+    fn restart(&mut self);
+    /// One step of size `rate` down the error on the given cells: the mean square of targets, and `linear` times that of
+    /// scale · sinh(width · target), the increments in units of their spread.
+    fn step(&mut self, cells: &[i64], rate: f64, width: f64, scale: f64, linear: f64);
+    /// Weights and biases of each layer in turn.
+    fn parameters(&self) -> Vec<f64>;
+}
+
 /// One network and what it learns.
 struct Task {
     state: StateIndex,
     features: Vec<Feature>,
-    network: FullyConnected,
+    fit: Box<dyn Fit>,
     /// Of the features.
     shift: Vec<f64>,
     spread: Vec<f64>,
@@ -41,8 +53,6 @@ struct Task {
     width: f64,
     /// Spread of the increments.
     deviation: f64,
-    inputs: Tensor,
-    targets: Tensor,
 }
 
 /// Networks in training, with the cells that they learn from.
@@ -71,20 +81,20 @@ impl<'a> Learner<'a> {
             Self { exact, domain, tasks: Vec::new(), cells: Vec::new(), next: Vec::new(), random };
         for &state in &exact.formula.unknown {
             let features = learner.choose_features(structure, state, visited);
-            let mut network = FullyConnected::new(features.len(), 1, &HIDDEN)?;
-            network.initialise(seed ^ state as u64);
             let n = features.len();
+            let fit = fit::start(n, &HIDDEN, seed ^ state as u64).map_err(|e| {
+                let names = exact.formula.unknown.iter().map(|&s| structure.states[s].name.as_str());
+                e.at(format!("{}, which tables do not describe", names.collect::<Vec<_>>().join(", ")))
+            })?;
             learner.tasks.push(Task {
                 state,
                 features,
-                network,
+                fit,
                 shift: vec![0.0; n],
                 spread: vec![1.0; n],
                 scale: 1.0,
                 width: 1.0,
                 deviation: 1.0,
-                inputs: Tensor::zeros([0], (Kind::Float, tch::Device::Cpu)),
-                targets: Tensor::zeros([0], (Kind::Float, tch::Device::Cpu)),
             });
         }
         learner.add(asker, visited)?;
@@ -209,8 +219,7 @@ impl<'a> Learner<'a> {
                 .collect();
             let curved: Vec<f32> =
                 changes.iter().map(|c| ((c / task.scale).asinh() / task.width) as f32).collect();
-            task.inputs = Tensor::from_slice(&scaled).view([n_cells as i64, n as i64]);
-            task.targets = Tensor::from_slice(&curved).view([n_cells as i64, 1]);
+            task.fit.set(&scaled, &curved);
         }
         Ok(())
     }
@@ -219,26 +228,17 @@ impl<'a> Learner<'a> {
     pub fn train(&mut self, time: Duration, go_on: &dyn Fn() -> bool) -> Result<Vec<Learned>> {
         self.prepare(false)?;
         let began = Instant::now();
-        let optimizer = Optimizer::Adam(Adam::default());
-        let mut methods: Vec<_> = self.tasks.iter().map(|t| optimizer.start(&t.network)).collect();
+        self.tasks.iter_mut().for_each(|task| task.fit.restart());
+        let n_cells = (self.cells.len() / self.domain.len()) as u64;
         let mut fraction = 0.0;
         let mut iteration = 0_u64;
         while fraction < 1.0 && go_on() {
             let warm = ((iteration + 1) as f64 / 100.0).min(1.0);
             let rate = RATE * warm * (0.5 * (1.0 + (std::f64::consts::PI * fraction).cos())).max(1e-3);
-            for (task, method) in self.tasks.iter_mut().zip(&mut methods) {
-                let n = task.inputs.size()[0] as u64;
-                let rows: Vec<i64> = (0..BATCH).map(|_| (self.random.next_u64() % n) as i64).collect();
-                let rows = Tensor::from_slice(&rows);
-                let (x, z) = (task.inputs.index_select(0, &rows), task.targets.index_select(0, &rows));
-                let found = task.network.forward(&x);
-                let curved = (&found - &z).square().mean(Kind::Float);
-                let increment =
-                    |z: &Tensor| (z * task.width).clamp(-12.0, 12.0).sinh() * (task.scale / task.deviation);
-                let straight = (increment(&found) - increment(&z)).square().mean(Kind::Float);
-                let loss = curved + straight * LINEAR;
-                let gradients = Tensor::run_backward(&[loss], &task.network.leaves(), false, false);
-                tch::no_grad(|| method.step(&mut task.network, &gradients, rate));
+            for task in &mut self.tasks {
+                let chosen: Vec<i64> =
+                    (0..BATCH).map(|_| (self.random.next_u64() % n_cells) as i64).collect();
+                task.fit.step(&chosen, rate, task.width, task.scale / task.deviation, LINEAR);
             }
             iteration += 1;
             fraction = began.elapsed().as_secs_f64() / time.as_secs_f64();
@@ -250,9 +250,7 @@ impl<'a> Learner<'a> {
 
 impl Task {
     fn learned(&self, domain: &[[f64; 2]]) -> Result<Learned> {
-        let flat = self.network.parameters().to_kind(Kind::Double);
-        let flat: Vec<f64> = Vec::try_from(flat.contiguous().view([-1]))
-            .map_err(|e| Error::numeric(format!("parameters of a network: {e}")))?;
+        let flat = self.fit.parameters();
         if flat.iter().any(|w| !w.is_finite()) {
             return Err(Error::numeric(format!("the network of state {} diverged", self.state)));
         }

@@ -5,12 +5,13 @@ mod assemble;
 mod closed_loop;
 mod domain;
 mod exact;
+#[cfg(feature = "train")]
+mod fit;
+#[cfg(not(feature = "train"))]
+#[path = "fit_missing.rs"]
+mod fit;
 mod function;
 mod grid;
-#[cfg(feature = "train")]
-mod learn;
-#[cfg(not(feature = "train"))]
-#[path = "learn_missing.rs"]
 mod learn;
 mod network;
 mod quantity;
