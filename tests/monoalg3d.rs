@@ -70,6 +70,8 @@ impl Rig {
         // Every cell is outside this domain; some are outside that one.
         save("nowhere.onnx", &with_domain(&euler, 100.0, 101.0));
         save("rest.onnx", &with_domain(&euler, -0.2, 0.25));
+        let missed = serde_json::json!({ "verification": { "verified": false } });
+        save("missed.onnx", &euler.clone().with_provenance(missed.as_object().unwrap().clone()));
         let bare =
             Surrogate::new(euler.kind(), euler.inputs().to_vec(), euler.outputs().to_vec(), program(&euler));
         save("no_initial_state.onnx", &bare.unwrap());
@@ -225,6 +227,8 @@ fn a_hybrid_divides_the_cells() {
         rig.states(&format!("{HYBRID}euler.onnx steps=40")),
         rig.states(&format!("{SURROGATE}euler.onnx steps=40"))
     );
+    let missed = rig.run(&format!("{SURROGATE}missed.onnx steps=1")).1;
+    assert!(missed.contains("missed.onnx was not verified"), "{missed}");
     let counted = rig.run(&format!("{SURROGATE}rest.onnx steps=40")).1;
     assert!(counted.contains("outside the domain of rest.onnx"), "{counted}");
 }

@@ -61,6 +61,8 @@ struct surrogate surrogate_open(const struct settings *settings)
     check(emucell_surrogate_kind(s.handle, &s.kind, &s.dt), s.path);
     s.n_states = (uint32_t)emucell_surrogate_n_outputs(s.handle);
     read_inputs(&s, settings);
+    if (emucell_surrogate_verified(s.handle) == EMUCELL_NOT_VERIFIED)
+        warn("emucell_surrogate = %s was not verified against its cell model, or missed its targets", s.path);
     return s;
 }
 
