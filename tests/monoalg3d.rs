@@ -156,6 +156,7 @@ const RUNS: [&str; 7] = [
 ];
 
 const SURROGATE: &str = "plugin.so emucell_mode=surrogate emucell_surrogate=";
+#[cfg(feature = "data")]
 const RECORD: &str = "plugin.so emucell_mode=record emucell_original=./model.so emucell_record=samples.npz";
 const SHADOW: &str = "plugin.so emucell_mode=shadow emucell_original=./model.so emucell_surrogate=";
 const HYBRID: &str = "plugin.so emucell_mode=hybrid emucell_original=./model.so emucell_surrogate=";
