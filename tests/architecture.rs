@@ -18,7 +18,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("session", &["backend", "cell_model", "format", "surrogate", "view", "error"]),
     ("dataset", &["cell_model", "format", "view", "error"]),
     ("train", &["dataset", "surrogate", "program", "activation", "format", "cell_model", "view", "error"]),
-    ("report", &["session", "kernels", "cell_model", "dataset", "format", "surrogate", "program", "view", "error"]),
+    (
+        "report",
+        &["session", "kernels", "cell_model", "dataset", "format", "surrogate", "program", "view", "error"],
+    ),
     // Taking cell models apart: from asking a step function to a surrogate that is proved against it.
     ("step_function", &["error"]),
     ("model_library", &["step_function", "error"]),

@@ -54,7 +54,8 @@ pub fn solve(matrix: &[f64], right: &[f64], n: usize) -> Result<Vec<f64>> {
     let (mut a, mut b) = (matrix.to_vec(), right.to_vec());
     for k in 0..n {
         let pivot = (k..n).max_by(|&i, &j| a[i * n + k].abs().total_cmp(&a[j * n + k].abs())).unwrap_or(k);
-        if !(a[pivot * n + k].abs() > 0.0) {
+        // Zero, or NaN.
+        if a[pivot * n + k].abs().partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
             return Err(Error::numeric("a system of equations without a solution"));
         }
         for j in 0..n {

@@ -199,7 +199,7 @@ fn find_jumps(
             let (half, rest) =
                 if lower.abs() > upper.abs() { ([x[0], middle], lower) } else { ([middle, x[1]], upper) };
             // A continuous function's difference halves with the interval.
-            if !(rest.abs() > 0.6 * step.abs()) {
+            if rest.abs() <= 0.6 * step.abs() || rest.is_nan() || step.is_nan() {
                 continue;
             }
             match half[1] - half[0] < finest.max(1e-15 * middle.abs()) {

@@ -59,6 +59,8 @@ impl Process {
         let (ours, theirs) = UnixStream::pair().map_err(fault)?;
         let mut child = Command::new(&program)
             .arg(SUBCOMMAND)
+            // Libraries share cells between OpenMP threads, whose waiting costs more than the few cells of a question.
+            .env("OMP_NUM_THREADS", "1")
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::from(memory.file().try_clone().map_err(fault)?))
             .stderr(Stdio::piped())

@@ -145,7 +145,7 @@ fn visited() -> Visited {
         }
     }
     let stimulus = (0..400).map(|k| if k % 8 == 0 { -52.0 } else { 0.0 }).collect();
-    Visited { n_states: N, states, stimulus, ..Visited::default() }
+    Visited { n_states: N, states, stimulus }
 }
 
 fn detected(cell: &mut Cell) -> Structure {
@@ -172,11 +172,11 @@ const ROLES: [Role; N] = [
     Role::Constant,
 ];
 
+/// The exponents of a monomial, and the sums whose product its coefficient is: the states of each of their parts.
+type Factored = (Vec<(StateIndex, u32)>, Vec<Vec<Vec<StateIndex>>>);
+
 /// The monomials of the increment of `state`, each with the sums whose product its coefficient is.
-fn monomials(
-    structure: &Structure,
-    state: StateIndex,
-) -> Vec<(Vec<(StateIndex, u32)>, Vec<Vec<Vec<StateIndex>>>)> {
+fn monomials(structure: &Structure, state: StateIndex) -> Vec<Factored> {
     let increment = structure.increments.iter().find(|increment| increment.state == state).unwrap();
     let monomials = increment.groups.iter().flat_map(|group| &group.monomials);
     monomials.map(|monomial| (monomial.exponents.clone(), sums(&monomial.coefficient))).collect()
@@ -317,6 +317,6 @@ fn a_stimulus_out_of_proportion_and_lost_answers_are_told() {
     let fault = Fault { fails_above: Some(-1.0), ..Fault::default() };
     let error = detect(&mut Cell::new(fault), &visited(), &Options::default()).unwrap_err();
     assert!(error.to_string().contains("only 0 of 96"), "{error}");
-    let few = Visited { n_states: N, states: vec![0.0; N], stimulus: vec![0.0], ..Visited::default() };
+    let few = Visited { n_states: N, states: vec![0.0; N], stimulus: vec![0.0] };
     assert!(detect(&mut Cell::new(fault), &few, &Options::default()).is_err());
 }
