@@ -189,7 +189,7 @@ impl Function for Tanh {
             // tanh 9 is 1 in single precision.
             let x = limited(x, -9.0, 9.0);
             let z = x.multiply(x);
-            let y = x.multiply(polynomial(z, &TANH_P)).ratio(polynomial(z, &TANH_Q));
+            let y = x.multiply(polynomial(z, &TANH_P)).divide(polynomial(z, &TANH_Q));
             limited(y, -1.0, 1.0)
         }
     }
@@ -214,7 +214,7 @@ impl Function for Softplus {
         // SAFETY: the caller vouches for the instructions.
         unsafe {
             let y = exp_in_range(limited(V::splat(0.0).subtract(x.abs()), EXP_FLOOR, 0.0));
-            let s = y.ratio(y.add(V::splat(2.0)));
+            let s = y.divide(y.add(V::splat(2.0)));
             let z = s.multiply(s);
             let half_log = s.multiply(z).multiply_add(polynomial(z, &ARTANH_G), s);
             half_log.add(half_log).add(V::splat(0.0).maximum(x))

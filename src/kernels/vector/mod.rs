@@ -47,12 +47,6 @@ pub unsafe trait Vector: Copy {
     unsafe fn multiply(self, other: Self) -> Self;
     /// self / other
     unsafe fn divide(self, other: Self) -> Self;
-    /// self / other to 2 units in the last place, for `other` of a size between 1 and 10³
-    #[inline(always)]
-    unsafe fn ratio(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
-        unsafe { self.divide(other) }
-    }
     /// self · factor + term, rounded once
     unsafe fn multiply_add(self, factor: Self, term: Self) -> Self;
     /// The larger; `other` where either is NaN.

@@ -64,17 +64,6 @@ unsafe impl Vector for Lanes {
         Self(unsafe { _mm512_div_ps(self.0, other.0) })
     }
 
-    /// The divider is slower than this: a reciprocal of 14 bits and Newton's step.
-    #[inline(always)]
-    unsafe fn ratio(self, other: Self) -> Self {
-        // SAFETY: instructions available.
-        unsafe {
-            let reciprocal = _mm512_rcp14_ps(other.0);
-            let rest = _mm512_fnmadd_ps(other.0, reciprocal, _mm512_set1_ps(1.0));
-            Self(_mm512_mul_ps(self.0, _mm512_fmadd_ps(reciprocal, rest, reciprocal)))
-        }
-    }
-
     #[inline(always)]
     unsafe fn multiply_add(self, factor: Self, term: Self) -> Self {
         // SAFETY: instructions available.
