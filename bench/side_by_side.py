@@ -2,9 +2,10 @@
 
 Usage: .python/bin/python bench/side_by_side.py EMUCELL [BATCH ...] > record.md
 
-EMUCELL is the program, usually target/release/emucell. Prints a table in Markdown: million evaluations a second, the
-largest difference from double precision over the batch (its first 2000 cells), and how many times faster the
-native evaluation is than ONNX Runtime at the same batch and at ONNX Runtime's best one.
+EMUCELL is the program, usually target/release/emucell. Prints a table in Markdown: million evaluations a second, the share of
+the core's multiply-adds that the native evaluation reaches (a loop of them in the same run is the whole), the largest
+difference from double precision over the batch (its first 2000 cells), and how many times faster the native evaluation is
+than the others at the same batch.
 """
 
 import json
@@ -61,20 +62,22 @@ def of_onnx_runtime(path, model, x):
     binding.bind_input(model_input.name, "cpu", 0, numpy.float32, x.shape, x.ctypes.data)
     binding.bind_output(model_output.name, "cpu", 0, numpy.float32, y.shape, y.ctypes.data)
     seconds = median_seconds(lambda: session.run_with_iobinding(binding))
-    return seconds, error(y, model, x)
+    return seconds, error(y, model, x), None
 
 
 def of_torch(model, x):
     with torch.inference_mode():
         inputs = torch.from_numpy(x)
         seconds = median_seconds(lambda: model(inputs))
-        return seconds, error(model(inputs).numpy(), model, x)
+        return seconds, error(model(inputs).numpy(), model, x), None
 
 
 def of_emucell(program, path, batches):
     arguments = [program, "bench", path, "--json", "--batch", ",".join(map(str, batches))]
     measurements = json.loads(subprocess.run(arguments, check=True, capture_output=True).stdout)
-    return {(m["backend"], m["batch"]): (m["seconds_median"], m["max_abs_error"]) for m in measurements}
+    return {
+        (m["backend"], m["batch"]): (m["seconds_median"], m["max_abs_error"], m["share_of_peak"]) for m in measurements
+    }
 
 
 def main():
@@ -82,8 +85,8 @@ def main():
     torch.set_num_threads(1)
     program, batches = sys.argv[1], [int(b) for b in sys.argv[2:]] or [1, 1024, 65536]
     print(f"{platform.processor() or platform.machine()}, ONNX Runtime {onnxruntime.__version__}, PyTorch {torch.__version__}\n")
-    print("| network | batch | backend | M evaluations/s | max error | native, times faster |")
-    print("|---|---|---|---|---|---|")
+    print("| network | batch | backend | M evaluations/s | of peak | max error | native, times faster |")
+    print("|---|---|---|---|---|---|---|")
     for name in NETWORKS:
         for activation in ACTIVATIONS:
             widths = [int(w) for w in name.split("-")]
@@ -102,13 +105,14 @@ def main():
                     rows["ONNX Runtime", batch] = of_onnx_runtime(path, model, x)
                     rows["PyTorch", batch] = of_torch(model, x)
                 rows.update(native)
-            best_native = {b: min(s for (_, batch), (s, _) in native.items() if batch == b) for b in batches}
+            best_native = {b: min(s for (_, batch), (s, _, _) in native.items() if batch == b) for b in batches}
             for batch in batches:
                 for backend, at in sorted(key for key in rows if key[1] == batch):
-                    seconds, difference = rows[backend, at]
+                    seconds, difference, share = rows[backend, at]
                     faster = "" if backend.startswith("native") else f"{seconds / best_native[batch]:.1f}"
+                    share = "" if share is None else f"{100 * share:.0f} %"
                     print(
-                        f"| {name} {activation} | {batch} | {backend} | {1e-6 * batch / seconds:.3g} |"
+                        f"| {name} {activation} | {batch} | {backend} | {1e-6 * batch / seconds:.3g} | {share} |"
                         f" {difference:.1e} | {faster} |",
                         flush=True,
                     )

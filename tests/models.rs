@@ -74,3 +74,41 @@ fn the_solution_map_answers_problem_c() {
     let mean = errors.sum::<f64>() / expected.len() as f64;
     assert!(mean < 2e-3, "mean absolute error: {mean}");
 }
+
+/// APD90 in ms of the first action potential of a cell at rest that gets `strength` for 2 ms, and V's peak.
+fn action_potential(name: &str, strength: f64) -> (f64, f64) {
+    const DT: f64 = 0.02;
+    let surrogate = Arc::new(onnx::load(&model(name)).unwrap());
+    let mut state = surrogate.initial_state().unwrap().to_vec();
+    let mut session = Session::new(surrogate, &SessionOptions::default()).unwrap();
+    let n_states = state.len();
+    let mut voltage = Vec::new();
+    for step in 0..25_000 {
+        voltage.push(state[0]);
+        let stimulus = [if step < 100 { strength } else { 0.0 }];
+        let cells = Cells {
+            stimulus: Some(View::array_of_structures(&stimulus, 1).unwrap()),
+            ..Cells::new(ViewMut::array_of_structures(&mut state, n_states).unwrap())
+        };
+        session.step(cells, DT, 1).unwrap();
+    }
+    let peak = voltage.iter().copied().fold(f64::MIN, f64::max);
+    let threshold = peak - 0.9 * (peak - voltage[0]);
+    let crossing = |i: usize| (i - 1) as f64 + (threshold - voltage[i - 1]) / (voltage[i] - voltage[i - 1]);
+    let up = voltage.iter().position(|&v| v > threshold).unwrap();
+    let top = voltage.iter().position(|&v| v == peak).unwrap();
+    let down = top + voltage[top..].iter().position(|&v| v < threshold).unwrap();
+    ((crossing(down) - crossing(up)) * DT, peak)
+}
+
+/// What MonoAlg3D's own libraries gave for the same stimulus, asked by another program.
+#[test]
+fn distilled_models_have_the_action_potentials_of_their_libraries() {
+    let (duration, peak) = action_potential("ten_tusscher_3_epi.onnx", -40.0);
+    assert!(
+        (duration - 314.678_46).abs() < 0.01 && (peak - 48.7732).abs() < 0.01,
+        "{duration} ms, {peak} mV"
+    );
+    let (duration, peak) = action_potential("mitchell_schaeffer.onnx", 0.1);
+    assert!((duration - 268.728_57).abs() < 0.02 && (peak - 0.936_80).abs() < 1e-4, "{duration} ms, {peak}");
+}
