@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::learn::Fit;
 use crate::activation::Activation;
 use crate::error::Result;
-use crate::train::{Adam, FullyConnected, Optimizer};
+use crate::train::{Adam, FullyConnected, Network, Optimizer};
 
 /// Beyond this argument of sinh an error is large enough.
 const STEEPEST: f64 = 12.0;
@@ -15,20 +15,21 @@ pub fn start(n_features: usize, hidden: &[(Activation, usize)], seed: u64) -> Re
     let mut network = FullyConnected::new(n_features, 1, hidden)?;
     network.initialise(seed);
     let nothing = || Tensor::zeros([0], (Kind::Float, Device::Cpu));
+    let network = Network::from(network);
     let step = adam(&network);
     Ok(Box::new(Torch { network, step, inputs: nothing(), targets: nothing() }))
 }
 
-type Step = Box<dyn FnMut(&mut FullyConnected, &[Tensor], f64)>;
+type Step = Box<dyn FnMut(&mut Network, &[Tensor], f64)>;
 
 struct Torch {
-    network: FullyConnected,
+    network: Network,
     step: Step,
     inputs: Tensor,
     targets: Tensor,
 }
 
-fn adam(network: &FullyConnected) -> Step {
+fn adam(network: &Network) -> Step {
     let mut method = Optimizer::Adam(Adam::default()).start(network);
     Box::new(move |network, gradients, rate| method.step(network, gradients, rate))
 }
@@ -47,7 +48,7 @@ impl Fit for Torch {
     fn step(&mut self, cells: &[i64], rate: f64, width: f64, scale: f64, linear: f64) {
         let rows = Tensor::from_slice(cells);
         let (x, z) = (self.inputs.index_select(0, &rows), self.targets.index_select(0, &rows));
-        let found = self.network.forward(&x);
+        let found = self.network.parts()[0].forward(&x);
         let curved = (&found - &z).square().mean(Kind::Float);
         let increment = |z: &Tensor| (z * width).clamp(-STEEPEST, STEEPEST).sinh() * scale;
         let straight = (increment(&found) - increment(&z)).square().mean(Kind::Float);

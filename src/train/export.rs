@@ -81,7 +81,7 @@ impl Model {
     }
 
     fn folded_layers(&self) -> Vec<Affine> {
-        let mut layers: Vec<Affine> = self.network().layers().iter().map(Affine::of).collect();
+        let mut layers: Vec<Affine> = self.network().layers().map(Affine::of).collect();
         let (inputs, outputs) = (self.input_scaling(), self.output_scaling());
         let first = &mut layers[0];
         let width = first.n_inputs();

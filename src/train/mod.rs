@@ -40,7 +40,7 @@ pub use loss::{
     CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, StimulusSource,
 };
 pub use model::{Form, Model};
-pub use network::FullyConnected;
+pub use network::{FullyConnected, Network};
 pub use optimizer::{Adam, Optimizer, Soap};
 pub use scaling::Scaling;
 pub use schedule::Schedule;

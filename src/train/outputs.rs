@@ -89,7 +89,7 @@ impl Folder {
     pub fn write_statistics(&self, model: &Model, gradients: &[Tensor]) -> Result<()> {
         let mut text =
             String::from("tensor            shape        mean         std          min          max\n");
-        for (i, layer) in model.network().layers().iter().enumerate() {
+        for (i, layer) in model.network().layers().enumerate() {
             for (j, (what, tensor)) in
                 [("weight", &layer.weight), ("bias", &layer.bias)].into_iter().enumerate()
             {

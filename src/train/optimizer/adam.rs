@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::{Method, take};
 use crate::error::Result;
-use crate::train::network::FullyConnected;
+use crate::train::network::Network;
 
 /// Adam's constants.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,14 +34,14 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub fn new(constants: Adam, network: &FullyConnected) -> Self {
+    pub fn new(constants: Adam, network: &Network) -> Self {
         let zeros = || network.parameters().zeros_like();
         Self { constants, mean: zeros(), square: zeros(), steps: 0 }
     }
 }
 
 impl Method for Running {
-    fn step(&mut self, network: &mut FullyConnected, gradients: &[Tensor], rate: f64) {
+    fn step(&mut self, network: &mut Network, gradients: &[Tensor], rate: f64) {
         let Adam { beta1, beta2, epsilon } = self.constants;
         self.steps += 1;
         let flat: Vec<Tensor> = gradients.iter().map(|g| g.reshape([-1])).collect();

@@ -9,7 +9,7 @@ pub use adam::Adam;
 pub use soap::Soap;
 use tch::Tensor;
 
-use super::network::FullyConnected;
+use super::network::Network;
 use crate::error::{Error, Result};
 
 /// An optimisation method with its constants.
@@ -39,7 +39,7 @@ impl Optimizer {
         Ok(())
     }
 
-    pub(crate) fn start(&self, network: &FullyConnected) -> Box<dyn Method> {
+    pub(crate) fn start(&self, network: &Network) -> Box<dyn Method> {
         match self {
             Self::Adam(constants) => Box::new(adam::Running::new(*constants, network)),
             Self::Soap(constants) => Box::new(soap::Running::new(*constants, network)),
@@ -56,8 +56,8 @@ impl Default for Optimizer {
 /// A method at work on one network.
 pub(crate) trait Method {
     /// Changes the parameters by one step; `gradients` in the order of
-    /// [`FullyConnected::leaves`].
-    fn step(&mut self, network: &mut FullyConnected, gradients: &[Tensor], rate: f64);
+    /// [`Network::leaves`].
+    fn step(&mut self, network: &mut Network, gradients: &[Tensor], rate: f64);
 
     /// Everything that the next step depends on.
     fn state(&self) -> BTreeMap<String, Tensor>;

@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 use super::adam::step_size;
 use super::{Method, take};
 use crate::error::Result;
-use crate::train::network::{FullyConnected, Layer};
+use crate::train::network::{Layer, Network};
 
 /// SOAP's constants; the defaults are the paper's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,18 +63,18 @@ struct Side {
 }
 
 impl Running {
-    pub fn new(constants: Soap, network: &FullyConnected) -> Self {
-        let blocks = network.layers().iter().map(|l| Block::new(l, constants.longest_side)).collect();
+    pub fn new(constants: Soap, network: &Network) -> Self {
+        let blocks = network.layers().map(|l| Block::new(l, constants.longest_side)).collect();
         Self { constants, blocks, steps: 0 }
     }
 }
 
 impl Method for Running {
-    fn step(&mut self, network: &mut FullyConnected, gradients: &[Tensor], rate: f64) {
+    fn step(&mut self, network: &mut Network, gradients: &[Tensor], rate: f64) {
         self.steps += 1;
         let size = step_size(rate, self.constants.beta1, self.constants.beta2, self.steps);
         let refresh = (self.steps as u64).is_multiple_of(self.constants.refresh_every);
-        let layers = network.layers().iter().zip(gradients.chunks_exact(2));
+        let layers = network.layers().zip(gradients.chunks_exact(2));
         for (block, (layer, gradient)) in self.blocks.iter_mut().zip(layers) {
             let gradient = Tensor::cat(&[&gradient[0], &gradient[1].unsqueeze(1)], 1);
             if self.steps == 1 {

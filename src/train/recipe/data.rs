@@ -1,17 +1,55 @@
 //! The data of a training: generated from the cell model, or read from files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Axis};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::build::VALIDATION_SEED;
-use super::{LossName, Recipe, SamplingName};
+use super::{LossName, Recipe};
 use crate::dataset::{Sampling, Table};
 use crate::error::{Error, Result};
 use crate::format::arrays;
 use crate::surrogate::{Kind, Variable};
 use crate::train::Task;
+
+/// Seeds that differ from the recipe's in a way that no other seed of a recipe repeats.
+const VALIDATION_SEED: u64 = 0x7661_6c69_6461_7465;
+
+/// What is trained on.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// Cells to draw for a solution map.
+    pub cells: Option<usize>,
+    /// Random times of each of them.
+    pub times: Option<usize>,
+    /// Pairs of states to draw for a step map.
+    pub pairs: Option<usize>,
+    /// Consecutive pairs of a trajectory; 1, if not given, puts all pairs anywhere in the domain.
+    pub along: Option<usize>,
+    /// Cells, or pairs, drawn for validation; a tenth of the training's if not given.
+    pub validation: Option<usize>,
+    /// How cells are drawn.
+    #[serde(default)]
+    pub sampling: SamplingName,
+    /// A file (`.npz`, `.csv`, `.pt`) with a column or array for each input and output, instead. A `.npz` table of
+    /// recorded steps needs no cell model: it says itself what the states are.
+    pub training_file: Option<PathBuf>,
+    /// The same for validation; a tenth of the rows of the training file if not given.
+    pub validation_file: Option<PathBuf>,
+}
+
+/// Names of [`Sampling`](crate::dataset::Sampling).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingName {
+    /// Independently.
+    Uniform,
+    /// One in each of n slices of every side.
+    #[default]
+    LatinHypercube,
+}
 
 /// Inputs and targets.
 pub(super) type Rows = (Array2<f64>, Array2<f64>);

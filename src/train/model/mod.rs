@@ -1,32 +1,17 @@
 //! What is trained: a network between raw inputs and raw outputs, with scaling and a form.
 
+mod form;
+mod prepared;
+
 use ndarray::{Array2, ArrayView2};
 use tch::{Device, Kind, Tensor};
 
-use super::network::FullyConnected;
+pub use form::Form;
+pub(crate) use prepared::Prepared;
+
+use super::network::{FullyConnected, Network};
 use super::scaling::Scaling;
 use crate::error::{Error, Result};
-
-/// How outputs come from the network's scaled numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Form {
-    /// outputs = shift + scale·network
-    Direct,
-    /// x(t) = x0 + (1 − e^(−t/τ))·(shift + scale·network): exact at t = 0.
-    Solution {
-        /// Input column of the time since the initial state.
-        time: usize,
-        /// Input columns of the initial state, one an output.
-        states: Vec<usize>,
-        /// τ, in the unit of the time.
-        relaxation: f64,
-    },
-    /// next x = x + shift + scale·network: the network gives scaled increments.
-    Step {
-        /// Input columns of the state, one an output.
-        states: Vec<usize>,
-    },
-}
 
 /// A network with everything between raw inputs and raw outputs.
 ///
@@ -34,7 +19,7 @@ pub enum Form {
 /// constant; these resolve fast beginnings that a single scaled time does not.
 #[derive(Debug)]
 pub struct Model {
-    network: FullyConnected,
+    network: Network,
     inputs: Scaling,
     outputs: Scaling,
     form: Form,
@@ -158,7 +143,7 @@ impl Model {
             decay_rates: (!rates.is_empty()).then(|| row(&rates)),
             states: states.map(index),
         };
-        Self { network, inputs, outputs, form, time, time_constants, tensors }
+        Self { network: network.into(), inputs, outputs, form, time, time_constants, tensors }
     }
 
     /// Number of raw input columns.
@@ -172,12 +157,12 @@ impl Model {
     }
 
     /// The network.
-    pub fn network(&self) -> &FullyConnected {
+    pub fn network(&self) -> &Network {
         &self.network
     }
 
     /// The network, for changing its parameters.
-    pub fn network_mut(&mut self) -> &mut FullyConnected {
+    pub fn network_mut(&mut self) -> &mut Network {
         &mut self.network
     }
 
@@ -213,7 +198,7 @@ impl Model {
                 Tensor::cat(&[scaled, decays * -2.0 + 1.0], 1)
             }
         };
-        let change = c.output_shift.addcmul(&self.network.forward(&features), &c.output_scale);
+        let change = c.output_shift.addcmul(&self.body(&features), &c.output_scale);
         let state = || inputs.index_select(1, c.states.as_ref().expect("a form with states"));
         match &self.form {
             Form::Direct => change,
@@ -223,6 +208,11 @@ impl Model {
                 state().addcmul(&gain, &change)
             }
         }
+    }
+
+    /// The network's numbers for scaled features.
+    fn body(&self, features: &Tensor) -> Tensor {
+        self.network.parts()[0].forward(features)
     }
 
     /// Raw outputs for raw inputs as arrays, without a graph; in blocks, so that large tables fit.
@@ -240,7 +230,7 @@ impl Model {
     }
 
     /// The gradient of `loss`, a tensor of one number, in all parameters, in the order of
-    /// [`FullyConnected::parameters`].
+    /// [`Network::parameters`].
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
         let parts = Tensor::run_backward(&[loss], &self.network.leaves(), false, false);
         let parts: Vec<Tensor> = parts.iter().map(|g| g.reshape([-1])).collect();
@@ -250,91 +240,6 @@ impl Model {
     /// An array as a tensor of the network's element type and device.
     pub(crate) fn tensor(&self, array: ArrayView2<f64>) -> Tensor {
         tensor_of(array, self.network.kind(), self.network.device())
-    }
-
-    /// Features, gains and targets such that the training error in scaled outputs is
-    /// gain·network(features) − target; everything that does not depend on the parameters is
-    /// done here once, in double precision.
-    pub(crate) fn prepare(&self, inputs: ArrayView2<f64>, targets: ArrayView2<f64>) -> Result<Prepared> {
-        let (n, n_inputs, n_outputs) = (inputs.nrows(), self.n_inputs(), self.n_outputs());
-        if inputs.ncols() != n_inputs || targets.ncols() != n_outputs || targets.nrows() != n || n == 0 {
-            return Err(Error::invalid(format!(
-                "inputs of shape {:?} and targets of shape {:?} for a model of {n_inputs} inputs and \
-                 {n_outputs} outputs",
-                inputs.dim(),
-                targets.dim()
-            )));
-        }
-        if inputs.iter().chain(targets.iter()).any(|x| !x.is_finite()) {
-            return Err(Error::numeric("training data that is not finite").remedy("remove those rows"));
-        }
-        let mut features = Array2::zeros((n, n_inputs + self.time_constants.len()));
-        let mut gains = Array2::ones((n, 1));
-        let mut scaled_targets = Array2::zeros((n, n_outputs));
-        for i in 0..n {
-            for j in 0..n_inputs {
-                features[[i, j]] = (inputs[[i, j]] - self.inputs.shift()[j]) / self.inputs.scale()[j];
-            }
-            for (j, tau) in self.time_constants.iter().enumerate() {
-                features[[i, n_inputs + j]] = 1.0 - 2.0 * (-inputs[[i, self.time]] / tau).exp();
-            }
-            let gain = match &self.form {
-                Form::Solution { time, relaxation, .. } => -(-inputs[[i, *time]] / relaxation).exp_m1(),
-                Form::Direct | Form::Step { .. } => 1.0,
-            };
-            gains[[i, 0]] = gain;
-            for j in 0..n_outputs {
-                let state = match &self.form {
-                    Form::Direct => 0.0,
-                    Form::Solution { states, .. } | Form::Step { states } => inputs[[i, states[j]]],
-                };
-                let change = targets[[i, j]] - state - gain * self.outputs.shift()[j];
-                scaled_targets[[i, j]] = change / self.outputs.scale()[j];
-            }
-        }
-        let gained = matches!(self.form, Form::Solution { .. });
-        Ok(Prepared {
-            features: self.tensor(features.view()),
-            gains: gained.then(|| self.tensor(gains.view())),
-            targets: self.tensor(scaled_targets.view()),
-        })
-    }
-
-    /// Scaled predictions for prepared features, to compare with prepared targets.
-    pub(crate) fn predict_prepared(&self, prepared: &Prepared) -> Tensor {
-        let y = self.network.forward(&prepared.features);
-        match &prepared.gains {
-            Some(gains) => y * gains,
-            None => y,
-        }
-    }
-}
-
-/// Rows of training data; see [`Model::prepare`].
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    pub features: Tensor,
-    pub gains: Option<Tensor>,
-    pub targets: Tensor,
-}
-
-impl Prepared {
-    pub fn n_rows(&self) -> i64 {
-        self.targets.size()[0]
-    }
-
-    /// The same rows in the order of `index`.
-    pub fn select(&self, index: &Tensor) -> Self {
-        self.map(|t| t.index_select(0, index))
-    }
-
-    /// `length` rows from `start` on, sharing memory.
-    pub fn rows(&self, start: i64, length: i64) -> Self {
-        self.map(|t| t.narrow(0, start, length))
-    }
-
-    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
-        Self { features: f(&self.features), gains: self.gains.as_ref().map(&f), targets: f(&self.targets) }
     }
 }
 

@@ -2,12 +2,11 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::activation::activate;
-use super::random::Random;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::format::pth::NamedTensor;
 use crate::program::MAX_WIDTH;
+use crate::train::activation::activate;
+use crate::train::random::Random;
 
 /// One affine map followed by an activation.
 #[derive(Debug)]
@@ -63,26 +62,21 @@ impl FullyConnected {
         }
         let n_parameters: usize = widths.windows(2).map(|w| (w[0] + 1) * w[1]).sum();
         let flat = Tensor::zeros([n_parameters as i64], (kind, device));
-        let activations = hidden.iter().map(|h| h.0).chain([Activation::Linear]);
-        let mut start = 0;
-        let mut part = |shape: &[i64]| {
-            let length: i64 = shape.iter().product();
-            let part = flat.narrow(0, start, length).view(shape).detach().set_requires_grad(true);
-            start += length;
-            part
-        };
-        let layers = widths
-            .windows(2)
-            .zip(activations)
-            .map(|(w, activation)| Layer {
-                weight: part(&[w[1] as i64, w[0] as i64]),
-                bias: part(&[w[1] as i64]),
-                activation,
-            })
-            .collect();
+        let layers = layers_in(&flat, &widths, hidden);
         let mut network = Self { n_inputs, n_outputs, hidden: hidden.to_vec(), flat, layers };
         network.initialise(0);
         Ok(network)
+    }
+
+    /// The same network with its parameters in `flat`, whose numbers become its own.
+    pub(super) fn moved_to(self, mut flat: Tensor) -> Self {
+        tch::no_grad(|| flat.copy_(&self.flat));
+        let widths: Vec<usize> = std::iter::once(self.n_inputs)
+            .chain(self.hidden.iter().map(|h| h.1))
+            .chain([self.n_outputs])
+            .collect();
+        let layers = layers_in(&flat, &widths, &self.hidden);
+        Self { flat, layers, ..self }
     }
 
     /// Draws all parameters anew, from U(−1/√n, 1/√n) with n inputs of a layer, as PyTorch's
@@ -153,11 +147,24 @@ impl FullyConnected {
     pub(crate) fn layers(&self) -> &[Layer] {
         &self.layers
     }
+}
 
-    /// The leaves of the graph: weight and bias of each layer in turn.
-    pub(crate) fn leaves(&self) -> Vec<&Tensor> {
-        self.layers.iter().flat_map(|l| [&l.weight, &l.bias]).collect()
-    }
+/// Layers whose weights and biases are parts of `flat`, one after the other.
+fn layers_in(flat: &Tensor, widths: &[usize], hidden: &[(Activation, usize)]) -> Vec<Layer> {
+    let mut start = 0;
+    let mut part = |shape: &[i64]| {
+        let length: i64 = shape.iter().product();
+        let part = flat.narrow(0, start, length).view(shape).detach().set_requires_grad(true);
+        start += length;
+        part
+    };
+    let activations = hidden.iter().map(|h| h.0).chain([Activation::Linear]);
+    let layer = |(w, activation): (&[usize], Activation)| Layer {
+        weight: part(&[w[1] as i64, w[0] as i64]),
+        bias: part(&[w[1] as i64]),
+        activation,
+    };
+    widths.windows(2).zip(activations).map(layer).collect()
 }
 
 impl Layer {
@@ -166,43 +173,4 @@ impl Layer {
         let size = self.weight.size();
         [size[0] as usize, size[1] as usize]
     }
-}
-
-/// An affine layer's numbers on the CPU in double precision, weights row-major with one row an
-/// output.
-pub(crate) struct Affine {
-    pub weights: Vec<f64>,
-    pub bias: Vec<f64>,
-    pub activation: Activation,
-}
-
-impl Affine {
-    pub(crate) fn of(layer: &Layer) -> Self {
-        Self { weights: numbers(&layer.weight), bias: numbers(&layer.bias), activation: layer.activation }
-    }
-
-    pub(crate) fn n_inputs(&self) -> usize {
-        self.weights.len() / self.bias.len()
-    }
-
-    /// Weight and bias under the names of the `index`-th layer in the papers' class.
-    pub(crate) fn named(&self, index: usize) -> [NamedTensor; 2] {
-        let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect();
-        let name = |what: &str| format!("layers.{}.{what}", 2 * index);
-        let (n_outputs, n_inputs) = (self.bias.len(), self.n_inputs());
-        [
-            NamedTensor {
-                name: name("weight"),
-                shape: vec![n_outputs, n_inputs],
-                values: single(&self.weights),
-            },
-            NamedTensor { name: name("bias"), shape: vec![n_outputs], values: single(&self.bias) },
-        ]
-    }
-}
-
-/// All numbers of a tensor, row-major, in double precision.
-pub(crate) fn numbers(tensor: &Tensor) -> Vec<f64> {
-    let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Double).contiguous().view([-1]);
-    Vec::try_from(flat).expect("a contiguous row of doubles")
 }

@@ -1,0 +1,94 @@
+//! Training data made ready: whatever does not depend on the parameters is computed once.
+
+use ndarray::{Array2, ArrayView2};
+use tch::Tensor;
+
+use super::{Form, Model};
+use crate::error::{Error, Result};
+
+/// Rows of training data; see [`Model::prepare`].
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub features: Tensor,
+    pub gains: Option<Tensor>,
+    pub targets: Tensor,
+}
+
+impl Prepared {
+    pub fn n_rows(&self) -> i64 {
+        self.targets.size()[0]
+    }
+
+    /// The same rows in the order of `index`.
+    pub fn select(&self, index: &Tensor) -> Self {
+        self.map(|t| t.index_select(0, index))
+    }
+
+    /// `length` rows from `start` on, sharing memory.
+    pub fn rows(&self, start: i64, length: i64) -> Self {
+        self.map(|t| t.narrow(0, start, length))
+    }
+
+    fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { features: f(&self.features), gains: self.gains.as_ref().map(&f), targets: f(&self.targets) }
+    }
+}
+
+impl Model {
+    /// Features, gains and targets such that the training error in scaled outputs is
+    /// gain·network(features) − target; everything that does not depend on the parameters is
+    /// done here once, in double precision.
+    pub(crate) fn prepare(&self, inputs: ArrayView2<f64>, targets: ArrayView2<f64>) -> Result<Prepared> {
+        let (n, n_inputs, n_outputs) = (inputs.nrows(), self.n_inputs(), self.n_outputs());
+        if inputs.ncols() != n_inputs || targets.ncols() != n_outputs || targets.nrows() != n || n == 0 {
+            return Err(Error::invalid(format!(
+                "inputs of shape {:?} and targets of shape {:?} for a model of {n_inputs} inputs and \
+                 {n_outputs} outputs",
+                inputs.dim(),
+                targets.dim()
+            )));
+        }
+        if inputs.iter().chain(targets.iter()).any(|x| !x.is_finite()) {
+            return Err(Error::numeric("training data that is not finite").remedy("remove those rows"));
+        }
+        let mut features = Array2::zeros((n, n_inputs + self.time_constants.len()));
+        let mut gains = Array2::ones((n, 1));
+        let mut scaled_targets = Array2::zeros((n, n_outputs));
+        for i in 0..n {
+            for j in 0..n_inputs {
+                features[[i, j]] = (inputs[[i, j]] - self.inputs.shift()[j]) / self.inputs.scale()[j];
+            }
+            for (j, tau) in self.time_constants.iter().enumerate() {
+                features[[i, n_inputs + j]] = 1.0 - 2.0 * (-inputs[[i, self.time]] / tau).exp();
+            }
+            let gain = match &self.form {
+                Form::Solution { time, relaxation, .. } => -(-inputs[[i, *time]] / relaxation).exp_m1(),
+                Form::Direct | Form::Step { .. } => 1.0,
+            };
+            gains[[i, 0]] = gain;
+            for j in 0..n_outputs {
+                let state = match &self.form {
+                    Form::Direct => 0.0,
+                    Form::Solution { states, .. } | Form::Step { states } => inputs[[i, states[j]]],
+                };
+                let change = targets[[i, j]] - state - gain * self.outputs.shift()[j];
+                scaled_targets[[i, j]] = change / self.outputs.scale()[j];
+            }
+        }
+        let gained = matches!(self.form, Form::Solution { .. });
+        Ok(Prepared {
+            features: self.tensor(features.view()),
+            gains: gained.then(|| self.tensor(gains.view())),
+            targets: self.tensor(scaled_targets.view()),
+        })
+    }
+
+    /// Scaled predictions for prepared features, to compare with prepared targets.
+    pub(crate) fn predict_prepared(&self, prepared: &Prepared) -> Tensor {
+        let y = self.body(&prepared.features);
+        match &prepared.gains {
+            Some(gains) => y * gains,
+            None => y,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The cells on which a recipe's result is measured.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Milliseconds, Recipe};
+use crate::dataset::Problem;
+use crate::error::Result;
+use crate::surrogate::{Kind, Role};
+use crate::train::{Cells, EULER_DT, StimulusSource, Task};
+
+const EVALUATION_SEED: u64 = 0x6576_616c_7561_7465;
+
+/// The cells on which the result is measured.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationSection {
+    /// Number of cells; 2000 if not given, or one where nothing but the time varies.
+    pub cells: Option<usize>,
+    /// Seed of the cells; one that follows from the recipe's if not given.
+    pub seed: Option<u64>,
+    /// Time evaluated or rolled out; a solution map's horizon or 50 ms if not given.
+    pub horizon: Option<Milliseconds>,
+    /// Time between samples; a 25th of a solution map's horizon or 1 ms if not given.
+    pub every: Option<Milliseconds>,
+    /// Ranges that differ from the training's; `k` may stand for the stimulus.
+    #[serde(default)]
+    pub domain: BTreeMap<String, [f64; 2]>,
+}
+
+impl Recipe {
+    /// Which cells the result is measured on; none where there is no cell model to measure it with.
+    pub(super) fn cells(&self, task: &Task, n_threads: usize) -> Result<Option<Cells>> {
+        let section = &self.evaluation;
+        if task.cell_model().is_none() {
+            return Ok(None);
+        }
+        let seed = section.seed.unwrap_or(self.seed ^ EVALUATION_SEED);
+        if seed == self.seed {
+            let remedy = "use another seed than the recipe's, or none";
+            return Err(self.fault("training cells for evaluation", "evaluation.seed", remedy));
+        }
+        let (horizon, every) = match task.kind() {
+            Kind::SolutionMap | Kind::Derivative => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
+            Kind::StepMap { dt } => (50.0, dt * (1.0 / dt).round().max(1.0)),
+        };
+        let mut domain: BTreeMap<_, _> = section.domain.clone();
+        for (name, &range) in &domain {
+            self.check_range(range, &format!("evaluation.domain.{name}"))?;
+        }
+        let mut ranges = task.ranges();
+        for (variable, range) in task.inputs().iter().zip(&mut ranges) {
+            // `u0` of a solution map is the state `u`.
+            let state = variable.name.strip_suffix('0').unwrap_or(&variable.name).to_owned();
+            if let Some(given) = domain.remove(&variable.name).or_else(|| domain.remove(&state)) {
+                *range = given;
+            } else if let (StimulusSource::Input { factor, offset, .. }, true) =
+                (task.stimulus(), variable.role == Role::Stimulus)
+                && let Some([low, high]) = domain.remove("k")
+            {
+                // The stimulus of the papers' problems, as this task's input.
+                let input = |k: f64| (Problem::D.stimulus(k) - offset) / factor;
+                *range = [input(low), input(high)];
+            }
+        }
+        if let Some(unknown) = domain.keys().next() {
+            let key = format!("evaluation.domain.{unknown}");
+            return Err(self.fault("an unknown variable", &key, "use the surrogate's inputs"));
+        }
+        if task.kind() == Kind::SolutionMap {
+            ranges[0] = [0.0, 0.0];
+        }
+        let cells = if ranges.len() == 1 { 1 } else { section.cells.unwrap_or(2000) };
+        let horizon = section.horizon.map_or(horizon, |h| h.0);
+        let every = section.every.map_or(every, |e| e.0);
+        let step = match task.kind() {
+            Kind::StepMap { dt } => dt,
+            Kind::SolutionMap | Kind::Derivative => EULER_DT,
+        };
+        let whole = |time: f64, part: f64| {
+            let n = (time / part).round();
+            n >= 1.0 && (n * part - time).abs() <= 1e-9 * time
+        };
+        if !(whole(every, step) && whole(every, EULER_DT) && whole(horizon, every)) {
+            let what = format!("samples each {every} ms to {horizon} ms");
+            let remedy =
+                format!("use multiples of {step} and {EULER_DT} ms, and a multiple of them as horizon");
+            return Err(self.fault(what, "evaluation.every", remedy));
+        }
+        Ok(Some(Cells { cells, seed, horizon, every, ranges, n_threads }))
+    }
+}

@@ -1,0 +1,99 @@
+//! The network of a recipe and its form.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind as TensorKind};
+
+use super::data::Data;
+use super::{Milliseconds, Recipe};
+use crate::activation::Activation;
+use crate::error::Result;
+use crate::surrogate::Kind;
+use crate::train::{Form, FullyConnected, Model, Task};
+
+/// The network and its form.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSection {
+    /// Activation and width of each hidden layer.
+    pub hidden: Vec<(ActivationName, usize)>,
+    /// How outputs come from the network.
+    #[serde(default)]
+    pub form: FormName,
+    /// τ of the residual form of a solution map.
+    pub relaxation: Option<Milliseconds>,
+    /// Time constants of a solution map's time features.
+    #[serde(default)]
+    pub time_constants: Vec<Milliseconds>,
+}
+
+/// An activation by its name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ActivationName(pub Activation);
+
+impl<'de> Deserialize<'de> for ActivationName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Activation::from_name(&name).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for ActivationName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+/// Names of [`Form`](crate::train::Form).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum FormName {
+    /// Outputs are the network's.
+    #[default]
+    Direct,
+    /// Outputs are the initial or present state and the network's change.
+    Residual,
+}
+
+impl Recipe {
+    /// The model with its network's first weights.
+    pub(super) fn model(&self, task: &Task, data: Option<&Data>, device: Device) -> Result<Model> {
+        let section = &self.network;
+        let time_constants: Vec<f64> = section.time_constants.iter().map(|t| t.0).collect();
+        if !time_constants.is_empty() && task.kind() != Kind::SolutionMap {
+            let remedy = "remove it: a step map has no time";
+            return Err(self.fault("time features of a step map", "network.time_constants", remedy));
+        }
+        let hidden: Vec<_> = section.hidden.iter().map(|(name, width)| (name.0, *width)).collect();
+        let n_features = task.inputs().len() + time_constants.len();
+        let network =
+            FullyConnected::on(n_features, task.outputs().len(), &hidden, TensorKind::Float, device);
+        let mut network = network.map_err(|e| self.place(e, "network.hidden"))?;
+        network.initialise(self.seed);
+        let form = self.form(task)?;
+        let inputs = self.input_scaling(task, data)?;
+        let outputs = self.output_scaling(&form, task, data)?;
+        Model::with_time_features(network, inputs, outputs, form, 0, &time_constants)
+            .map_err(|e| self.place(e, "network"))
+    }
+
+    fn form(&self, task: &Task) -> Result<Form> {
+        let section = &self.network;
+        if section.form == FormName::Direct {
+            return Ok(Form::Direct);
+        }
+        let states = task.state_columns().ok_or_else(|| {
+            let remedy = "use the direct form, or give every state a range";
+            self.fault("a residual form of states that are not inputs", "network.form", remedy)
+        })?;
+        match task.kind() {
+            Kind::StepMap { .. } => Ok(Form::Step { states }),
+            Kind::SolutionMap | Kind::Derivative => {
+                let relaxation = section.relaxation.ok_or_else(|| {
+                    let remedy = "give the time in which the solution leaves its initial state";
+                    self.fault("no relaxation time", "network.relaxation", remedy)
+                })?;
+                Ok(Form::Solution { time: 0, states, relaxation: relaxation.0 })
+            }
+        }
+    }
+}
