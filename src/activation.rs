@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 
-/// An element-wise activation function, with the constants of its definition.
+/// An activation function, with the constants of its definition.
 ///
-/// Definitions are those of PyTorch's `torch.nn` classes of the same name.
+/// Definitions are those of PyTorch's `torch.nn` classes of the same name. All but [`Self::Glu`] turn
+/// each number into one number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -41,6 +42,22 @@ pub enum Activation {
     Gelu,
     /// x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))
     GeluTanh,
+    /// x for x ≥ 0, slope·x below with a slope drawn from U(`lower`, `upper`) for every number while
+    /// training, and their mean at inference (Xu et al. 2015, arXiv 1505.00853). A program holds it as
+    /// [`Self::LeakyRelu`] of that mean.
+    RRelu {
+        /// Smallest slope.
+        lower: f32,
+        /// Largest slope.
+        upper: f32,
+    },
+    /// a·sigmoid(b), where a is the first half of the columns and b the second (Dauphin et al. 2016,
+    /// arXiv 1612.08083): the gated linear unit, of half as many outputs as inputs.
+    ///
+    /// The width of a layer with it is that of the affine map, as in `nn.Linear(n, width), nn.GLU()`: it is
+    /// even, and half of it goes on to the next layer. A program holds it as two slices, a sigmoid and
+    /// a product.
+    Glu,
 }
 
 /// α of SELU (Klambauer et al. 2017, arXiv 1706.02515).
@@ -50,7 +67,7 @@ pub const SELU_SCALE: f32 = 1.050_701;
 
 impl Activation {
     /// Every activation with its default constants, in the order of this enum.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Linear,
         Self::Relu,
         Self::LeakyRelu { slope: 0.01 },
@@ -63,7 +80,38 @@ impl Activation {
         Self::Silu,
         Self::Gelu,
         Self::GeluTanh,
+        Self::RRelu { lower: 1.0 / 8.0, upper: 1.0 / 3.0 },
+        Self::Glu,
     ];
+
+    /// The functions of single numbers among [`Self::ALL`], as which operations of programs have them.
+    pub fn functions() -> impl Iterator<Item = Self> + Clone {
+        Self::ALL.into_iter().filter(|a| a.is_function())
+    }
+
+    /// What this is at inference, as a function of single numbers; none of [`Self::Glu`].
+    pub(crate) fn as_function(self) -> Option<Self> {
+        match self {
+            Self::Glu => None,
+            Self::RRelu { lower, upper } => Some(Self::LeakyRelu { slope: (lower + upper) / 2.0 }),
+            function => Some(function),
+        }
+    }
+
+    pub(crate) fn is_function(self) -> bool {
+        self.as_function() == Some(self)
+    }
+
+    /// Ends a kernel that is asked for what is no function.
+    #[cold]
+    pub(crate) fn no_function(self) -> ! {
+        unreachable!("programs refuse {self:?}")
+    }
+
+    /// Columns that go into one column of the result: 2 of [`Self::Glu`], else 1.
+    pub fn inputs_per_output(self) -> usize {
+        if self == Self::Glu { 2 } else { 1 }
+    }
 
     /// The name used in recipes and messages.
     pub fn name(self) -> &'static str {
@@ -80,6 +128,8 @@ impl Activation {
             Self::Silu => "silu",
             Self::Gelu => "gelu",
             Self::GeluTanh => "gelu_tanh",
+            Self::RRelu { .. } => "rrelu",
+            Self::Glu => "glu",
         }
     }
 
@@ -89,7 +139,7 @@ impl Activation {
         match self {
             // With a negative slope, values do not tell on which side of 0 they came from.
             Self::LeakyRelu { slope } => slope >= 0.0,
-            Self::Silu | Self::Gelu | Self::GeluTanh => false,
+            Self::Silu | Self::Gelu | Self::GeluTanh | Self::RRelu { .. } | Self::Glu => false,
             _ => true,
         }
     }
@@ -119,6 +169,7 @@ mod tests {
         }
         assert_eq!(Activation::from_name("SiLU").unwrap(), Activation::Silu);
         assert_eq!(Activation::from_name("LeakyReLU").unwrap(), Activation::LeakyRelu { slope: 0.01 });
+        assert_eq!(Activation::from_name("RReLU").unwrap().name(), "rrelu");
         let message = Activation::from_name("swush").unwrap_err().to_string();
         assert!(message.contains("swush") && message.contains("tanh"), "{message}");
     }

@@ -204,6 +204,7 @@ fn activate(activation: Activation, x: f32) -> f32 {
             let inner = 0.797_884_6 * (x + 0.044_715 * x * x * x);
             x * sigmoid(2.0 * inner)
         }
+        Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
     }
 }
 
@@ -243,6 +244,7 @@ fn slope_at(activation: Activation, from: f32) -> f32 {
             let slope = 1.595_769 * (1.0 + 3.0 * 0.044_715 * x * x);
             sigmoid(inner) * (1.0 + x * sigmoid(-inner) * slope)
         }
+        Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
     }
 }
 

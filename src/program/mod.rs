@@ -88,14 +88,14 @@ pub enum Operation {
         weights: Vec<f32>,
         /// One number an output.
         bias: Vec<f32>,
-        /// Applied to every output.
+        /// Applied to every output; a function of single numbers.
         activation: Activation,
     },
     /// activation(input), element by element.
     Activation {
         /// Any block.
         input: BlockId,
-        /// The function.
+        /// The function, of single numbers.
         activation: Activation,
     },
     /// e^input, element by element.
@@ -300,10 +300,10 @@ impl ProgramBuilder {
         self.push(Operation::Constant { values: values.into() })
     }
 
-    /// Adds activation(weights · input + bias), `weights` row-major with one row an output.
+    /// Adds activation(weights · input + bias), `weights` row-major with one row a sum.
     ///
     /// # Errors
-    /// As [`Self::push`].
+    /// As [`Self::activation`].
     pub fn dense(
         &mut self,
         input: BlockId,
@@ -311,15 +311,29 @@ impl ProgramBuilder {
         bias: Vec<f32>,
         activation: Activation,
     ) -> Result<BlockId> {
-        self.push(Operation::Dense { input, weights, bias, activation })
+        if let Some(activation) = activation.as_function() {
+            return self.push(Operation::Dense { input, weights, bias, activation });
+        }
+        let sums = self.push(Operation::Dense { input, weights, bias, activation: Activation::Linear })?;
+        self.activation(sums, activation)
     }
 
-    /// Adds an activation of its own.
+    /// Adds an activation, as it is at inference, by an operation of its own or, for GLU, by several.
     ///
     /// # Errors
-    /// As [`Self::push`].
+    /// As [`Self::push`]; GLU of an odd number of columns.
     pub fn activation(&mut self, input: BlockId, activation: Activation) -> Result<BlockId> {
-        self.push(Operation::Activation { input, activation })
+        if let Some(activation) = activation.as_function() {
+            return self.push(Operation::Activation { input, activation });
+        }
+        let half = self.width(input) / 2;
+        if self.width(input) != 2 * half {
+            return Err(Error::invalid(format!("{} of {} columns", activation.name(), self.width(input)))
+                .remedy("give its layer an even width: half of it goes on"));
+        }
+        let (values, gates) = (self.slice(input, 0, half)?, self.slice(input, half, half)?);
+        let gates = self.push(Operation::Activation { input: gates, activation: Activation::Sigmoid })?;
+        self.binary(BinaryOperator::Multiply, values, gates)
     }
 
     /// Adds left ∘ right.
@@ -355,6 +369,14 @@ impl ProgramBuilder {
     fn result_width(&self, operation: &Operation) -> Result<usize> {
         if let Some(block) = operation.inputs().into_iter().find(|b| b.0 >= self.widths.len()) {
             return Err(Error::invalid(format!("block {} does not exist yet", block.0)));
+        }
+        if let Operation::Dense { activation, .. }
+        | Operation::Activation { activation, .. }
+        | Operation::Slope { activation, .. } = operation
+            && !activation.is_function()
+        {
+            return Err(Error::invalid(format!("{} as one operation", activation.name()))
+                .remedy("add it by ProgramBuilder::dense or ProgramBuilder::activation"));
         }
         match operation {
             Operation::Constant { values } => {

@@ -120,6 +120,7 @@ fn activate(activation: Activation, x: f64) -> f64 {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
             x * sigmoid(2.0 * inner)
         }
+        Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
     }
 }
 
@@ -151,6 +152,7 @@ fn slope(activation: Activation, from: f64) -> f64 {
             let (inner, slope) = (from + 0.044715 * from.powi(3), 1.0 + 3.0 * 0.044715 * from * from);
             sigmoid(k * inner) * (1.0 + from * sigmoid(-k * inner) * k * slope)
         }
+        Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
     }
 }
 

@@ -70,17 +70,19 @@ fn program(graph: &Graph) -> Result<Program> {
     let mut n_numbers = 0;
     for (i, node) in graph.node.iter().enumerate() {
         let place = || format!("node {i} ({} \"{}\")", node.op_type, node.name);
-        let value = translator.translate(node).map_err(|e| e.at(place()))?;
-        n_numbers += numbers_of(&translator, &value);
+        let values = translator.translate(node).map_err(|e| e.at(place()))?;
+        n_numbers += values.iter().map(|value| numbers_of(&translator, value)).sum::<usize>();
         if n_numbers > MAX_NUMBERS {
             return Err(Error::unsupported("constants that are used over and over")
                 .at(place())
                 .remedy(format!("a surrogate's operations may have {MAX_NUMBERS} numbers in all")));
         }
-        let [output] = &node.output[..] else {
+        if values.len() != node.output.len() {
             return Err(Error::unsupported(format!("{} outputs", node.output.len())).at(place()));
-        };
-        define(&mut translator.values, output, value).map_err(|e| e.at(place()))?;
+        }
+        for (output, value) in node.output.iter().zip(values) {
+            define(&mut translator.values, output, value).map_err(|e| e.at(place()))?;
+        }
     }
     let outputs: Vec<&ValueInfo> = graph.output.iter().collect();
     let output = only(&outputs, "output")?;

@@ -34,11 +34,18 @@ pub struct Translator {
 }
 
 impl Translator {
-    /// The value of `node`'s output.
-    pub fn translate(&mut self, node: &Node) -> Result<Value> {
+    /// The values of `node`'s outputs.
+    pub fn translate(&mut self, node: &Node) -> Result<Vec<Value>> {
         if !(node.domain.is_empty() || node.domain == "ai.onnx") {
             return Err(unknown_operator(&format!("{}.{}", node.domain, node.op_type)));
         }
+        match node.op_type.as_str() {
+            "Split" => self.split(node),
+            _ => Ok(vec![self.value_of(node)?]),
+        }
+    }
+
+    fn value_of(&mut self, node: &Node) -> Result<Value> {
         if let Some(activation) = activation(node)? {
             let input = self.operand(node, 0)?;
             return self.builder.activation(input, activation).map(Value::Block);
@@ -235,6 +242,38 @@ impl Translator {
             return Err(Error::format(format!("columns {start} to {end} of {width}")));
         }
         self.builder.slice(input, start as usize, (end - start) as usize).map(Value::Block)
+    }
+
+    /// A block's columns as several blocks: as many as attribute or input 1 tell, else equally many in each,
+    /// with fewer in the last where they do not divide.
+    fn split(&mut self, node: &Node) -> Result<Vec<Value>> {
+        let attribute = |name| node.attribute.iter().find(|a| a.name == name);
+        expect_column_axis(Some(attribute("axis").map_or(0, |a| a.i)))?;
+        let input = self.operand(node, 0)?;
+        let (total, n_parts) = (self.builder.width(input), node.output.len());
+        let told = match (attribute("split"), node.input.get(1).filter(|name| !name.is_empty())) {
+            (Some(sizes), _) => Some(sizes.ints.clone()),
+            (None, Some(_)) => match self.value(node, 1)? {
+                Value::Constant(Constant::Integers { values }) => Some(values.to_vec()),
+                _ => return Err(Error::unsupported("parts whose sizes are not constant")),
+            },
+            (None, None) => None,
+        };
+        let equal = total.div_ceil(n_parts.max(1));
+        let mut start = 0;
+        let mut blocks = Vec::new();
+        for i in 0..n_parts {
+            let width = match &told {
+                Some(sizes) => sizes.get(i).and_then(|&size| usize::try_from(size).ok()).unwrap_or(0),
+                None => equal.min(total - start),
+            };
+            blocks.push(Value::Block(self.builder.slice(input, start, width)?));
+            start += width;
+        }
+        if start != total || told.is_some_and(|sizes| sizes.len() != n_parts) {
+            return Err(Error::format(format!("{n_parts} parts that are not the {total} columns")));
+        }
+        Ok(blocks)
     }
 
     fn clip(&mut self, node: &Node) -> Result<Value> {

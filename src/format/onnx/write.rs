@@ -151,6 +151,7 @@ impl<'a> GraphWriter<'a> {
                 self.node("Mul", &name, &[input, &gate], output, vec![]);
                 return;
             }
+            Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
         };
         self.node(op_type, &name, &[input], output, attributes);
     }

@@ -201,8 +201,7 @@ impl<'a> Module<'a> {
         Ok(Some(match self.class {
             "ReLU" => Activation::Relu,
             "LeakyReLU" => Activation::LeakyRelu { slope: self.number("negative_slope")? },
-            // At inference, the mean of the slopes drawn in training.
-            "RReLU" => Activation::LeakyRelu { slope: (self.number("lower")? + self.number("upper")?) / 2.0 },
+            "RReLU" => Activation::RRelu { lower: self.number("lower")?, upper: self.number("upper")? },
             "ELU" => Activation::Elu { alpha: self.number("alpha")? },
             "CELU" => Activation::Celu { alpha: self.number("alpha")? },
             "SELU" => Activation::Selu,
@@ -214,6 +213,13 @@ impl<'a> Module<'a> {
             }
             "Softplus" => return Err(Error::unsupported("Softplus with constants of its own")),
             "SiLU" => Activation::Silu,
+            "GLU" => match self.number("dim")? {
+                -1.0 | 1.0 => Activation::Glu,
+                dim => {
+                    return Err(Error::unsupported(format!("GLU along dimension {dim}"))
+                        .remedy("halve the columns, by nn.GLU() or nn.GLU(dim=1)"));
+                }
+            },
             "GELU" => match self.graph.get(self.state, "approximate").and_then(|id| self.graph.text(id)) {
                 None | Some("none") => Activation::Gelu,
                 Some("tanh") => Activation::GeluTanh,

@@ -12,7 +12,7 @@ use super::tensor::Description;
 use super::write::NamedTensor;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::program::{BlockId, Operation, Program, ProgramBuilder};
+use crate::program::{BinaryOperator, BlockId, Operation, Program, ProgramBuilder};
 
 /// Under what names training scripts keep a network among other things, the likeliest first.
 const NAMES: [&str; 8] =
@@ -42,8 +42,8 @@ impl<R: ReaderAt + Seek> File<R> {
     /// The network in the file: a module (of `torch.save(network)`) of linear layers and
     /// activations one after the other, or a state dict, alone or in a dictionary with other things.
     ///
-    /// `hidden` gives activation and width of each hidden layer. State dicts need it; a module's own
-    /// activations are replaced by it.
+    /// `hidden` gives activation and width of each hidden layer, the width being the number of rows of its
+    /// weights (of GLU, half of them go on). State dicts need it; a module's own activations are replaced by it.
     ///
     /// # Errors
     /// No network, a layer that is neither linear nor a known activation, layers whose widths do not
@@ -59,11 +59,11 @@ impl<R: ReaderAt + Seek> File<R> {
         } else {
             (self.state_dict(place)?, Vec::new())
         };
-        let widths: Vec<String> = layers(&steps).skip(1).map(|l| l.weight.shape[1].to_string()).collect();
+        let layers: Vec<&Linear> = layers(&steps).collect();
+        let example: Vec<String> = layers.windows(2).map(|pair| example(pair[0], pair[1])).collect();
         match hidden {
             Some(hidden) => steps = with_activations(steps, hidden)?,
-            None if !is_module(&self.graph, place) && !widths.is_empty() => {
-                let example: Vec<String> = widths.iter().map(|w| format!("SiLU:{w}")).collect();
+            None if !is_module(&self.graph, place) && !example.is_empty() => {
                 return Err(Error::invalid("a state dict, which does not tell the activations").remedy(
                     format!("name them with the widths, for example --hidden {}", example.join(",")),
                 ));
@@ -194,6 +194,12 @@ fn layers(steps: &[Step]) -> impl Iterator<Item = &Linear> {
     })
 }
 
+/// What `--hidden` may be for a layer: GLU where half its numbers go into the next.
+fn example(layer: &Linear, next: &Linear) -> String {
+    let (width, goes_on) = (layer.weight.shape[0], next.weight.shape[1]);
+    format!("{}:{width}", if width == goes_on.saturating_mul(2) { "GLU" } else { "SiLU" })
+}
+
 /// The linear layers of `steps` with the activations of `hidden` between them.
 fn with_activations(steps: Vec<Step>, hidden: &[(Activation, usize)]) -> Result<Vec<Step>> {
     let found: Vec<usize> = layers(&steps).map(|layer| layer.weight.shape[0]).collect();
@@ -238,31 +244,54 @@ impl StateDict {
                 .remedy("only plain chains of linear layers and activations can be written as .pth")
         };
         let program = program.fused();
+        let operations = program.operations();
         let (mut tensors, mut hidden) = (Vec::new(), Vec::new());
-        let mut previous = BlockId::INPUT;
-        for (block, operation) in program.steps() {
+        let mut i = 0;
+        while let Some(operation) = operations.get(i) {
             let Operation::Dense { input, weights, bias, activation } = operation else {
-                return Err(fault(&format!("operation {} of the network is no linear layer", block.index())));
+                return Err(fault(&format!("operation {} of the network is no linear layer", i + 1)));
             };
-            if *input != previous {
-                return Err(fault(&format!(
-                    "operation {} of the network is beside the others",
-                    block.index()
-                )));
+            if input.index() != i {
+                return Err(fault(&format!("operation {} of the network is beside the others", i + 1)));
             }
-            previous = block;
             let name = |what: &str| format!("layers.{}.{what}", 2 * hidden.len());
             let shape = vec![bias.len(), weights.len() / bias.len()];
             tensors.push(NamedTensor { name: name("weight"), shape, values: weights.clone() });
             tensors.push(NamedTensor { name: name("bias"), shape: vec![bias.len()], values: bias.clone() });
-            hidden.push((*activation, bias.len()));
+            let is_gated = *activation == Activation::Linear && is_glu(&program, i + 1);
+            hidden.push((if is_gated { Activation::Glu } else { *activation }, bias.len()));
+            i += if is_gated { 1 + GLU_OPERATIONS } else { 1 };
         }
         match hidden.pop() {
-            Some((Activation::Linear, _)) if program.output() == previous => Ok(Self { tensors, hidden }),
+            Some((Activation::Linear, _)) if program.output().index() == operations.len() => Ok(Self { tensors, hidden }),
             Some((Activation::Linear, _)) | None => Err(fault("the network's output is not its last layer")),
             Some((activation, _)) => {
                 Err(fault(&format!("the network's last layer ends in {}", activation.name())))
             }
         }
     }
+}
+
+/// Operations of [`Activation::Glu`].
+const GLU_OPERATIONS: usize = 4;
+
+/// Whether the operations that read block `sums` and follow it are those of GLU.
+fn is_glu(program: &Program, sums: usize) -> bool {
+    let half = program.steps().nth(sums - 1).map_or(0, |(block, _)| program.width(block) / 2);
+    let is_half = |operation: &Operation, from: usize| {
+        matches!(operation, Operation::Slice { input, start, width }
+            if input.index() == sums && *start == from && *width == half)
+    };
+    let next = program.operations().get(sums..sums + GLU_OPERATIONS);
+    let Some([values, gates, Operation::Activation { input, activation: Activation::Sigmoid }, last]) = next
+    else {
+        return false;
+    };
+    let Operation::Binary { operator: BinaryOperator::Multiply, left, right } = last else { return false };
+    let (value, gate, sigmoid) = (sums + 1, sums + 2, sums + 3);
+    let factors = [left.index(), right.index()];
+    is_half(values, 0)
+        && is_half(gates, half)
+        && input.index() == gate
+        && (factors == [value, sigmoid] || factors == [sigmoid, value])
 }

@@ -159,6 +159,7 @@ pub unsafe fn with_slope(activation: Activation, action: impl WithFunction) {
             Activation::Silu => action.run(Silu),
             Activation::Gelu => action.run(Gelu),
             Activation::GeluTanh => action.run(GeluTanh),
+            Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
         }
     }
 }
