@@ -73,9 +73,11 @@ fn networks_compute_what_pytorch_computes() {
         }
         let tanh = [(Activation::Tanh, 16), (Activation::Tanh, 9)];
         let silu_tanh = [(Activation::Silu, 16), (Activation::Tanh, 9)];
+        let gated = [(Activation::Glu, 16), (Activation::RRelu { lower: 0.2, upper: 0.4 }, 9)];
         let hidden = match name.split('_').next().unwrap() {
             "state" => Some(&silu_tanh[..]),
             "hidden" => Some(&tanh[..]),
+            "gated" => Some(&gated[..]),
             _ => None,
         };
         let network = pth::File::open(&path).unwrap().network(hidden).unwrap();
@@ -91,7 +93,7 @@ fn networks_compute_what_pytorch_computes() {
         assert_eq!(!network.assumed.is_empty(), own_class, "{name}: {:?}", network.assumed);
         n_files += 1;
     }
-    assert_eq!(n_files, 36);
+    assert_eq!(n_files, 39);
 }
 
 #[test]
@@ -117,6 +119,14 @@ fn what_cannot_be_converted_is_refused_with_a_reason() {
         ("bad_legacy", None, &["before version 1.6", "torch.save"]),
         ("bad_tensor", None, &["no network", "_rebuild_tensor_v2"]),
         ("bad_nothing", None, &["dictionary of a, b"]),
+        ("gated_state", None, &["--hidden GLU:16,SiLU:9"]),
+        (
+            "gated_state",
+            Some(&[(Activation::Glu, 8), (Activation::Tanh, 9)]),
+            &["widths [8, 9]", "has [16, 9]"],
+        ),
+        ("gated_state", Some(&hidden), &["8 inputs where 16"]),
+        ("bad_glu", None, &["GLU along dimension 0", "dim=1"]),
         ("bad_softplus", None, &["Softplus with constants"]),
         ("bad_script", None, &["TorchScript", "state_dict"]),
     ] {
@@ -190,7 +200,8 @@ fn what_is_written_is_read_again() {
     let h = b.dense(BlockId::INPUT, weights(24), weights(6), Activation::Silu).unwrap();
     let h = b.dense(h, weights(30), weights(5), Activation::Linear).unwrap();
     let h = b.activation(h, Activation::Tanh).unwrap();
-    let y = b.dense(h, weights(10), weights(2), Activation::Linear).unwrap();
+    let h = b.dense(h, weights(30), weights(6), Activation::Glu).unwrap();
+    let y = b.dense(h, weights(6), weights(2), Activation::Linear).unwrap();
     let program = b.finish(y);
     // By way of a surrogate file, where SiLU is two nodes.
     let program = onnx::from_bytes(&onnx::to_bytes(&Surrogate::anonymous(program)).unwrap())
@@ -199,7 +210,7 @@ fn what_is_written_is_read_again() {
         .unwrap()
         .clone();
     let pth::StateDict { tensors, hidden } = pth::StateDict::of(&program).unwrap();
-    assert_eq!(hidden, [(Activation::Silu, 6), (Activation::Tanh, 5)]);
+    assert_eq!(hidden, [(Activation::Silu, 6), (Activation::Tanh, 5), (Activation::Glu, 6)]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.pth");
     pth::save(&path, &tensors).unwrap();

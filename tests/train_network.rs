@@ -37,6 +37,7 @@ fn every_activation_is_exported_as_trained() {
         Activation::LeakyRelu { slope: 0.2 },
         Activation::Elu { alpha: 0.5 },
         Activation::Celu { alpha: 1.7 },
+        Activation::RRelu { lower: 0.3, upper: 0.5 },
     ] {
         let network = FullyConnected::new(3, 2, &[(activation, 16)]).unwrap();
         assert_program_is_the_model(&network.into(), &(spread(40, 3) * 3.0), 2e-6);
@@ -86,6 +87,8 @@ fn models_that_do_not_fit_are_refused() {
     let solution = Form::Solution { time: 0, states: vec![1, 2], relaxation: 0.0 };
     assert!(Model::new(network(), scaling(3), scaling(2), solution).is_err());
     assert!(FullyConnected::new(3, 2, &[(Activation::Tanh, 0)]).is_err());
+    let odd = FullyConnected::new(3, 2, &[(Activation::Tanh, 7), (Activation::Glu, 7)]).unwrap_err();
+    assert!(odd.to_string().contains("width 7 with glu") && odd.to_string().contains("even"), "{odd}");
     assert!(Scaling::new(vec![0.0], vec![0.0]).is_err());
 }
 
@@ -107,7 +110,8 @@ impl Rates for Fhn {
 
 #[test]
 fn the_residual_loss_has_the_gradient_of_finite_differences() {
-    for activation in [Activation::Tanh, Activation::Silu, Activation::Gelu, Activation::Elu { alpha: 0.7 }] {
+    let elu = Activation::Elu { alpha: 0.7 };
+    for activation in [Activation::Tanh, Activation::Silu, Activation::Gelu, Activation::Glu, elu] {
         let hidden = [(activation, 12), (activation, 12)];
         let network = FullyConnected::on(2, 2, &hidden, Kind::Double, Device::Cpu).unwrap();
         let mut model: Model = network.into();

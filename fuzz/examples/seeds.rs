@@ -34,8 +34,8 @@ fn surrogates(folder: &Path) {
     };
     for activation in Activation::ALL {
         let mut b = ProgramBuilder::new(2).expect("two columns");
-        let h = b.dense(BlockId::INPUT, numbers(6), numbers(3), activation).expect("widths that fit");
-        let y = b.dense(h, numbers(3), numbers(1), Activation::Linear).expect("widths that fit");
+        let h = b.dense(BlockId::INPUT, numbers(8), numbers(4), activation).expect("widths that fit");
+        let y = b.dense(h, numbers(b.width(h)), numbers(1), Activation::Linear).expect("widths that fit");
         save(activation.name(), &Surrogate::anonymous(b.finish(y)));
     }
     save("step_map", &step_map());

@@ -2,9 +2,10 @@
 
 use tch::Tensor;
 
+use super::random::Random;
 use crate::activation::Activation;
 
-/// activation(x), element by element, with PyTorch's definitions.
+/// activation(x), row by row, with PyTorch's definitions at inference.
 pub(crate) fn activate(activation: Activation, x: &Tensor) -> Tensor {
     match activation {
         Activation::Linear => x.shallow_clone(),
@@ -24,5 +25,19 @@ pub(crate) fn activate(activation: Activation, x: &Tensor) -> Tensor {
         Activation::Silu => x.silu(),
         Activation::Gelu => x.gelu("none"),
         Activation::GeluTanh => x.gelu("tanh"),
+        Activation::RRelu { lower, upper } => {
+            activate(Activation::LeakyRelu { slope: (lower + upper) / 2.0 }, x)
+        }
+        Activation::Glu => x.glu(-1),
     }
+}
+
+/// activation(x) as it is in training, with what is random about it drawn from `random`.
+pub(crate) fn activate_randomly(activation: Activation, x: &Tensor, random: &mut Random) -> Tensor {
+    let Activation::RRelu { lower, upper } = activation else { return activate(activation, x) };
+    let (lower, upper) = (f64::from(lower), f64::from(upper));
+    let slopes: Vec<f32> = (0..x.numel()).map(|_| random.between(lower, upper) as f32).collect();
+    let slopes =
+        Tensor::from_slice(&slopes).view(x.size().as_slice()).to_kind(x.kind()).to_device(x.device());
+    x.relu() - (-x).relu() * slopes
 }

@@ -6,7 +6,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-pub(super) struct Random(ChaCha8Rng);
+#[derive(Clone, Debug)]
+pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
     /// The numbers of `seed` for the `stream`-th use, independent of all other uses.

@@ -139,8 +139,9 @@ impl Run {
     }
 
     fn step(&mut self, trainer: &mut Trainer, rate: f64) {
-        let Trainer { model, losses, clip, .. } = trainer;
-        let terms: Vec<Tensor> = losses.iter_mut().map(|(l, _)| l.on_batch(model, self.iteration)).collect();
+        let Trainer { model, losses, clip, seed, .. } = trainer;
+        let on_batch = || losses.iter_mut().map(|(l, _)| l.on_batch(model, self.iteration)).collect();
+        let terms: Vec<Tensor> = model.network().in_training(*seed, self.iteration, on_batch);
         let weighted = terms.iter().zip(losses.iter());
         let total = weighted
             .map(|(term, (_, weight))| if *weight == 1.0 { term.shallow_clone() } else { term * *weight })

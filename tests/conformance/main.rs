@@ -7,6 +7,8 @@ mod onnxruntime;
 mod programs;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "train")]
+mod trained;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -36,10 +36,11 @@ fn dense(b: &mut ProgramBuilder, input: BlockId, n_outputs: usize, activation: A
     b.dense(input, weights, bias, activation).unwrap()
 }
 
-/// 4-13-8-3 with an activation of its own after the last layer.
+/// 4-13-8-3, or 4-14-8-3 where widths are even, with an activation of its own after the last layer.
 fn network(activation: Activation) -> Program {
     let mut b = ProgramBuilder::new(4).unwrap();
-    let h = dense(&mut b, BlockId::INPUT, 13, activation);
+    let h =
+        dense(&mut b, BlockId::INPUT, 13usize.next_multiple_of(activation.inputs_per_output()), activation);
     let h = dense(&mut b, h, 8, activation);
     let y = dense(&mut b, h, 3, Activation::Linear);
     let y = if activation == Activation::Linear { y } else { b.activation(h, activation).unwrap() };

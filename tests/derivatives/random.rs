@@ -31,13 +31,14 @@ fn program(choices: &[Choice]) -> Program {
 fn operation(b: &mut ProgramBuilder, which: u8, left: BlockId, right: BlockId, seed: usize) -> BlockId {
     let width = b.width(left);
     let noise = |n: usize| (0..n).map(|i| programs::noise(seed + i)).collect::<Vec<f32>>();
+    let mut functions = Activation::functions().cycle();
+    let function = functions.nth(seed % Activation::ALL.len()).expect("a cycle");
     match which % 10 {
         0 => {
             let n_outputs = 1 + seed % 5;
-            let activation = Activation::ALL[seed % Activation::ALL.len()];
-            b.dense(left, noise(n_outputs * width), noise(n_outputs), activation).unwrap()
+            b.dense(left, noise(n_outputs * width), noise(n_outputs), function).unwrap()
         }
-        1 => b.activation(left, Activation::ALL[seed % Activation::ALL.len()]).unwrap(),
+        1 => b.activation(left, function).unwrap(),
         2 => {
             let bounded = b.activation(left, Activation::Tanh).unwrap();
             b.push(Operation::Exp { input: bounded }).unwrap()

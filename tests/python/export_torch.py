@@ -6,21 +6,15 @@ import warnings
 
 import numpy
 import torch
-from torch import nn
 
-from activations import ACTIVATIONS
-
-# Of no program.
-ACTIVATIONS = ACTIVATIONS | {"hardswish": nn.Hardswish}
+from activations import network as make
 
 warnings.filterwarnings("ignore")
 folder = pathlib.Path(sys.argv[1])
 x = torch.from_numpy(numpy.fromfile(folder / "x", dtype="<f4").reshape(-1, 4))
 torch.manual_seed(0)
 for name in (folder / "activations.txt").read_text().split() + ["hardswish"]:
-    network = nn.Sequential(
-        nn.Linear(4, 32), ACTIVATIONS[name](), nn.Linear(32, 9), ACTIVATIONS[name](), nn.Linear(9, 2)
-    )
+    network = make(name, 4, 32, 9, 2)
     for opset in (13, 20):
         stem = folder / f"{name}_opset{opset}"
         axes = {"x": {0: "cells"}, "y": {0: "cells"}}

@@ -7,9 +7,8 @@ import warnings
 
 import numpy
 import torch
-from torch import nn
 
-from activations import ACTIVATIONS
+from activations import network as make
 
 warnings.filterwarnings("ignore")
 folder = pathlib.Path(sys.argv[1])
@@ -17,9 +16,7 @@ x = torch.from_numpy(numpy.fromfile(folder / "x", dtype="<f4").reshape(-1, 4))
 torch.manual_seed(1)
 for name in (folder / "activations.txt").read_text().split():
     for n_outputs in (2, 6):  # fewer and more than inputs: reverse and forward mode
-        network = nn.Sequential(
-            nn.Linear(4, 32), ACTIVATIONS[name](), nn.Linear(32, 9), ACTIVATIONS[name](), nn.Linear(9, n_outputs)
-        )
+        network = make(name, 4, 32, 9, n_outputs)
         stem = folder / f"{name}_{n_outputs}"
         torch.onnx.export(network, (x[:3],), f"{stem}.onnx", opset_version=20, dynamo=False)
         jacobian = torch.vmap(torch.func.jacrev(network.double()))(x.double())

@@ -30,6 +30,10 @@ def plain(*activations, dtype=torch.float32, bias=True):
     return nn.Sequential(*layers, nn.Linear(widths[-1], 2, bias=bias)).to(dtype)
 
 
+def gated(**options):
+    return nn.Sequential(nn.Linear(4, 16), nn.GLU(**options), nn.Linear(8, 9), nn.RReLU(0.2, 0.4), nn.Linear(9, 2))
+
+
 class Papers(nn.Module):
     """As the papers' class: layers and activations in one list."""
 
@@ -86,6 +90,10 @@ activations = {
 }
 for name, activation in activations.items():
     save(f"module_{name}", plain(activation, activation))
+
+save("module_glu", gated())
+save("module_glu_1", gated(dim=1))
+save("gated_state", network := gated(), network.state_dict())
 
 network = plain(nn.SiLU(), nn.Tanh())
 for protocol in (2, 3, 4, 5):
@@ -147,6 +155,7 @@ torch.save(nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 2)))
 torch.save(network.state_dict(), folder / "bad_legacy.pth", _use_new_zipfile_serialization=False)
 torch.save(x, folder / "bad_tensor.pth")
 torch.save({"a": 1, "b": "text"}, folder / "bad_nothing.pth")
+torch.save(gated(dim=0), folder / "bad_glu.pth")
 torch.save(nn.Softplus(beta=2.0), folder / "bad_softplus.pth")
 torch.jit.script(network).save(folder / "bad_script.pth")
 

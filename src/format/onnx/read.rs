@@ -208,6 +208,36 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_split_as_the_file_says() {
+        let doubled = tensor::floats("a", &[2, 5], &[1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let split = |inputs: &[&str], mut attribute: Vec<Attribute>, parts: &[&str]| {
+            attribute.push(Attribute { name: "axis".to_owned(), i: 1, ..Attribute::default() });
+            let output = parts.iter().map(|&p| p.to_owned()).collect();
+            let split = Node { output, ..node("Split", inputs, "", attribute) };
+            let nodes = vec![node("MatMul", &["x", "a"], "five", vec![]), split];
+            let surrogate = foreign(nodes, vec![doubled.clone(), tensor::integers("sizes", &[1, 4])]);
+            surrogate.map(|surrogate| evaluate(&surrogate, [1.0, 0.0])).map_err(|e| e.to_string())
+        };
+        let sizes = |ints: &[i64]| {
+            vec![Attribute { name: "split".to_owned(), ints: ints.to_vec(), ..Attribute::default() }]
+        };
+        // As operator sets 1 to 12, 13 to 17 and from 18 on say it.
+        assert_eq!(split(&["five"], sizes(&[2, 2, 1]), &["p", "y", "q"]).unwrap(), [3.0, 4.0]);
+        assert_eq!(split(&["five", "sizes"], vec![], &["p", "y"]).unwrap(), [2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(split(&["five"], vec![], &["p", "y"]).unwrap(), [4.0, 5.0]);
+        for (ints, parts, expected) in [
+            (&[2, 2][..], &["p", "y"][..], "not the 5 columns"),
+            (&[2, 3, 4], &["p", "y"], "not the 5 columns"),
+            (&[3, 3], &["p", "y"], "columns 3..3+3"),
+            (&[-1, 6], &["p", "y"], "width 0"),
+            (&[5], &["p", "y"], "width 0"),
+        ] {
+            let fault = split(&["five"], sizes(ints), parts).unwrap_err();
+            assert!(fault.contains(expected) && fault.contains("Split"), "{fault}");
+        }
+    }
+
+    #[test]
     fn weights_that_are_used_over_and_over_do_not_fill_the_memory() {
         let n = 2048;
         let first = tensor::floats("first", &[2, n], &vec![0.0; 2 * n]);

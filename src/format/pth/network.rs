@@ -263,7 +263,9 @@ impl StateDict {
             i += if is_gated { 1 + GLU_OPERATIONS } else { 1 };
         }
         match hidden.pop() {
-            Some((Activation::Linear, _)) if program.output().index() == operations.len() => Ok(Self { tensors, hidden }),
+            Some((Activation::Linear, _)) if program.output().index() == operations.len() => {
+                Ok(Self { tensors, hidden })
+            }
             Some((Activation::Linear, _)) | None => Err(fault("the network's output is not its last layer")),
             Some((activation, _)) => {
                 Err(fault(&format!("the network's last layer ends in {}", activation.name())))

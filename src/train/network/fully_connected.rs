@@ -1,11 +1,13 @@
 //! Fully connected networks and where their numbers lie.
 
+use std::cell::RefCell;
+
 use tch::{Device, Kind, Tensor};
 
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::program::MAX_WIDTH;
-use crate::train::activation::activate;
+use crate::train::activation::{activate, activate_randomly};
 use crate::train::random::Random;
 
 /// One affine map followed by an activation.
@@ -31,14 +33,18 @@ pub struct FullyConnected {
     /// optimiser, a copy or a checkpoint handles one tensor instead of dozens.
     flat: Tensor,
     layers: Vec<Layer>,
+    /// What random activations draw from; none at inference.
+    random: RefCell<Option<Random>>,
 }
 
 impl FullyConnected {
     /// A network of `n_inputs` columns, hidden layers of (activation, width) and `n_outputs`
     /// columns, in single precision on the CPU, initialised from seed 0.
     ///
+    /// A width is that of the affine map, as in `nn.Linear(n, width)`: [`Activation::Glu`] hands on half of it.
+    ///
     /// # Errors
-    /// A width of 0 or beyond [`MAX_WIDTH`].
+    /// A width of 0 or beyond [`MAX_WIDTH`], or an odd one of [`Activation::Glu`].
     pub fn new(n_inputs: usize, n_outputs: usize, hidden: &[(Activation, usize)]) -> Result<Self> {
         Self::on(n_inputs, n_outputs, hidden, Kind::Float, Device::Cpu)
     }
@@ -46,7 +52,7 @@ impl FullyConnected {
     /// As [`Self::new`], of another element type (`Kind::Float` or `Kind::Double`) or device.
     ///
     /// # Errors
-    /// A width of 0 or beyond [`MAX_WIDTH`].
+    /// As [`Self::new`].
     pub fn on(
         n_inputs: usize,
         n_outputs: usize,
@@ -54,16 +60,15 @@ impl FullyConnected {
         kind: Kind,
         device: Device,
     ) -> Result<Self> {
-        let widths: Vec<usize> =
-            std::iter::once(n_inputs).chain(hidden.iter().map(|h| h.1)).chain([n_outputs]).collect();
-        if let Some(width) = widths.iter().find(|&&w| w == 0 || w > MAX_WIDTH) {
-            return Err(Error::invalid(format!("a layer of width {width}"))
-                .remedy(format!("use widths from 1 to {MAX_WIDTH}")));
-        }
-        let n_parameters: usize = widths.windows(2).map(|w| (w[0] + 1) * w[1]).sum();
+        check_width(n_inputs)?;
+        check_width(n_outputs)?;
+        check_hidden(hidden)?;
+        let shapes = shapes(n_inputs, n_outputs, hidden);
+        let n_parameters: usize = shapes.iter().map(|([n, m], _)| n * (m + 1)).sum();
         let flat = Tensor::zeros([n_parameters as i64], (kind, device));
-        let layers = layers_in(&flat, &widths, hidden);
-        let mut network = Self { n_inputs, n_outputs, hidden: hidden.to_vec(), flat, layers };
+        let layers = layers_in(&flat, &shapes);
+        let random = RefCell::new(None);
+        let mut network = Self { n_inputs, n_outputs, hidden: hidden.to_vec(), flat, layers, random };
         network.initialise(0);
         Ok(network)
     }
@@ -71,11 +76,7 @@ impl FullyConnected {
     /// The same network with its parameters in `flat`, whose numbers become its own.
     pub(super) fn moved_to(self, mut flat: Tensor) -> Self {
         tch::no_grad(|| flat.copy_(&self.flat));
-        let widths: Vec<usize> = std::iter::once(self.n_inputs)
-            .chain(self.hidden.iter().map(|h| h.1))
-            .chain([self.n_outputs])
-            .collect();
-        let layers = layers_in(&flat, &widths, &self.hidden);
+        let layers = layers_in(&flat, &shapes(self.n_inputs, self.n_outputs, &self.hidden));
         Self { flat, layers, ..self }
     }
 
@@ -125,10 +126,22 @@ impl FullyConnected {
     /// Outputs `[n, n_outputs]` for inputs `[n, n_inputs]`.
     pub fn forward(&self, inputs: &Tensor) -> Tensor {
         let mut x = inputs.shallow_clone();
+        let mut random = self.random.borrow_mut();
         for layer in &self.layers {
-            x = activate(layer.activation, &x.linear(&layer.weight, Some(&layer.bias)));
+            let sums = x.linear(&layer.weight, Some(&layer.bias));
+            x = match random.as_mut() {
+                Some(random) => activate_randomly(layer.activation, &sums, random),
+                None => activate(layer.activation, &sums),
+            };
         }
         x
+    }
+
+    /// Draws what is random about activations from `random` until it is taken away again.
+    pub(super) fn draw_from(&self, random: Option<Random>) {
+        let is_random =
+            |(activation, _): &(Activation, usize)| matches!(activation, Activation::RRelu { .. });
+        self.random.replace(random.filter(|_| self.hidden.iter().any(is_random)));
     }
 
     /// All parameters as one row of numbers that shares memory with the network.
@@ -149,8 +162,44 @@ impl FullyConnected {
     }
 }
 
+/// Rejects hidden layers that no network has.
+pub(crate) fn check_hidden(hidden: &[(Activation, usize)]) -> Result<()> {
+    for &(activation, width) in hidden {
+        check_width(width)?;
+        if !width.is_multiple_of(activation.inputs_per_output()) {
+            return Err(Error::invalid(format!("a layer of width {width} with {}", activation.name()))
+                .remedy("give an even width: half of it goes on to the next layer"));
+        }
+    }
+    Ok(())
+}
+
+fn check_width(width: usize) -> Result<()> {
+    match width {
+        1..=MAX_WIDTH => Ok(()),
+        _ => Err(Error::invalid(format!("a layer of width {width}"))
+            .remedy(format!("use widths from 1 to {MAX_WIDTH}"))),
+    }
+}
+
+/// Outputs and inputs of each layer's affine map, and its activation.
+fn shapes(
+    n_inputs: usize,
+    n_outputs: usize,
+    hidden: &[(Activation, usize)],
+) -> Vec<([usize; 2], Activation)> {
+    let mut columns = n_inputs;
+    let layers = hidden.iter().copied().chain([(Activation::Linear, n_outputs)]);
+    let shape = |(activation, width): (Activation, usize)| {
+        let shape = [width, columns];
+        columns = width / activation.inputs_per_output();
+        (shape, activation)
+    };
+    layers.map(shape).collect()
+}
+
 /// Layers whose weights and biases are parts of `flat`, one after the other.
-fn layers_in(flat: &Tensor, widths: &[usize], hidden: &[(Activation, usize)]) -> Vec<Layer> {
+fn layers_in(flat: &Tensor, shapes: &[([usize; 2], Activation)]) -> Vec<Layer> {
     let mut start = 0;
     let mut part = |shape: &[i64]| {
         let length: i64 = shape.iter().product();
@@ -158,13 +207,12 @@ fn layers_in(flat: &Tensor, widths: &[usize], hidden: &[(Activation, usize)]) ->
         start += length;
         part
     };
-    let activations = hidden.iter().map(|h| h.0).chain([Activation::Linear]);
-    let layer = |(w, activation): (&[usize], Activation)| Layer {
-        weight: part(&[w[1] as i64, w[0] as i64]),
-        bias: part(&[w[1] as i64]),
+    let layer = |&([n, m], activation): &([usize; 2], Activation)| Layer {
+        weight: part(&[n as i64, m as i64]),
+        bias: part(&[n as i64]),
         activation,
     };
-    widths.windows(2).zip(activations).map(layer).collect()
+    shapes.iter().map(layer).collect()
 }
 
 impl Layer {

@@ -7,9 +7,13 @@ use tch::{Device, Kind, Tensor};
 
 pub(crate) use affine::Affine;
 pub use fully_connected::FullyConnected;
-pub(crate) use fully_connected::Layer;
+pub(crate) use fully_connected::{Layer, check_hidden};
 
+use super::random::Random;
 use crate::error::{Error, Result};
+
+/// Tells the seeds of random activations from those of weights and batches.
+const SLOPES: u64 = 0x736c_6f70_6573_0000;
 
 /// One or several fully connected networks that are trained together.
 ///
@@ -87,6 +91,16 @@ impl Network {
         tch::no_grad(|| self.flat.copy_(values));
     }
 
+    /// Calls `f` with random activations as they are in iteration `iteration` of a training: what they draw
+    /// depends on nothing else but `seed`.
+    pub(crate) fn in_training<T>(&self, seed: u64, iteration: u64, f: impl FnOnce() -> T) -> T {
+        let each = |part: usize| Random::new(seed ^ SLOPES ^ ((part as u64) << 32), iteration);
+        self.parts.iter().enumerate().for_each(|(i, part)| part.draw_from(Some(each(i))));
+        let result = f();
+        self.parts.iter().for_each(|part| part.draw_from(None));
+        result
+    }
+
     /// The layers of all networks in turn.
     pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.parts.iter().flat_map(FullyConnected::layers)
@@ -102,4 +116,37 @@ impl Network {
 pub(crate) fn numbers(tensor: &Tensor) -> Vec<f64> {
     let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Double).contiguous().view([-1]);
     Vec::try_from(flat).expect("a contiguous row of doubles")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+
+    #[test]
+    fn slopes_are_random_in_training_and_their_mean_at_inference() {
+        let (lower, upper) = (0.2, 0.5);
+        let network = FullyConnected::new(1, 64, &[(Activation::RRelu { lower, upper }, 64)]).unwrap();
+        let mut network = Network::of_parts(vec![network]).unwrap();
+        // The first layer gives −1, the last hands its values on.
+        let unit = Tensor::cat(
+            &[Tensor::zeros([64], tch::kind::FLOAT_CPU), -Tensor::ones([64], tch::kind::FLOAT_CPU)],
+            0,
+        );
+        let last = Tensor::eye(64, tch::kind::FLOAT_CPU).view([-1]);
+        network.set_parameters(&Tensor::cat(&[unit, last, Tensor::zeros([64], tch::kind::FLOAT_CPU)], 0));
+        let values = || numbers(&network.parts()[0].forward(&Tensor::zeros([200, 1], tch::kind::FLOAT_CPU)));
+        let in_training = |seed, iteration| network.in_training(seed, iteration, values);
+
+        let slopes = in_training(1, 3);
+        let mean = -slopes.iter().sum::<f64>() / slopes.len() as f64;
+        let spread = slopes.iter().map(|s| (s + mean).powi(2)).sum::<f64>() / slopes.len() as f64;
+        assert!(slopes.iter().all(|s| (0.2..=0.5).contains(&-s)), "{slopes:?}");
+        // 12 800 numbers of a uniform distribution.
+        assert!((mean - 0.35).abs() < 0.003 && (spread - 0.3 * 0.3 / 12.0).abs() < 3e-4, "{mean} {spread}");
+        assert_eq!(in_training(1, 3), slopes);
+        assert_ne!(in_training(1, 4), slopes);
+        assert_ne!(in_training(2, 3), slopes);
+        assert!(values().iter().all(|s| (s + 0.35).abs() < 1e-7));
+    }
 }

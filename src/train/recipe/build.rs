@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Recipe;
 use super::data::{Data, DataSection};
 use crate::error::{Error, Result};
+use crate::train::network::check_hidden;
 use crate::train::{Model, Stop, Task, Trainer};
 
 /// Rows of data that no machine's memory holds.
@@ -81,6 +82,7 @@ impl Recipe {
             positive(loss.batch.map(|n| n as f64), "loss.batch")?;
             positive(loss.points.map(|n| n as f64), "loss.points")?;
         }
+        check_hidden(&self.network.layers()).map_err(|e| self.place(e, "network.hidden"))?;
         self.schedule().check().map_err(|e| self.place(e, "schedule"))?;
         positive(Some(self.optimizer.rate), "optimizer.rate")?;
         positive(self.optimizer.clip, "optimizer.clip")?;

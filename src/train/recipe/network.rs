@@ -14,7 +14,8 @@ use crate::train::{Form, FullyConnected, Model, Task};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSection {
-    /// Activation and width of each hidden layer.
+    /// Activation and width of each hidden layer. The width is that of the affine map: of `glu`, half of it
+    /// goes on to the next layer.
     pub hidden: Vec<(ActivationName, usize)>,
     /// How outputs come from the network.
     #[serde(default)]
@@ -24,6 +25,12 @@ pub struct NetworkSection {
     /// Time constants of a solution map's time features.
     #[serde(default)]
     pub time_constants: Vec<Milliseconds>,
+}
+
+impl NetworkSection {
+    pub(super) fn layers(&self) -> Vec<(Activation, usize)> {
+        self.hidden.iter().map(|(name, width)| (name.0, *width)).collect()
+    }
 }
 
 /// An activation by its name.
@@ -63,7 +70,7 @@ impl Recipe {
             let remedy = "remove it: a step map has no time";
             return Err(self.fault("time features of a step map", "network.time_constants", remedy));
         }
-        let hidden: Vec<_> = section.hidden.iter().map(|(name, width)| (name.0, *width)).collect();
+        let hidden = section.layers();
         let n_features = task.inputs().len() + time_constants.len();
         let network =
             FullyConnected::on(n_features, task.outputs().len(), &hidden, TensorKind::Float, device);
