@@ -35,6 +35,7 @@ impl Model {
                 builder.binary(BinaryOperator::Add, state, grown)?
             }
         };
+        let output = self.push_bounds(&mut builder, output)?;
         Ok(builder.finish(output))
     }
 

@@ -37,7 +37,8 @@ pub use criterion::Criterion;
 pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
 pub use inference::Inference;
 pub use loss::{
-    CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, StimulusSource,
+    CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, RolloutLoss,
+    StimulusSource,
 };
 pub use model::{Form, Model};
 pub use network::{FullyConnected, Network};

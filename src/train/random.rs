@@ -23,6 +23,19 @@ impl Random {
         low + (high - low) * fraction
     }
 
+    /// `n` independent numbers of mean 0 and standard deviation 1 (Box and Muller).
+    pub fn normal(&mut self, n: usize) -> Vec<f64> {
+        let mut numbers = Vec::with_capacity(n + 1);
+        while numbers.len() < n {
+            // 1 − x is never 0, whose logarithm there is not.
+            let radius = (-2.0 * (1.0 - self.between(0.0, 1.0)).ln()).sqrt();
+            let (sine, cosine) = self.between(0.0, std::f64::consts::TAU).sin_cos();
+            numbers.extend([radius * cosine, radius * sine]);
+        }
+        numbers.truncate(n);
+        numbers
+    }
+
     /// The numbers `0 .. n` in random order (Fisher and Yates).
     pub fn order(&mut self, n: usize) -> Vec<i64> {
         let mut order: Vec<i64> = (0..n as i64).collect();

@@ -131,15 +131,16 @@ impl Run {
             if seconds - self.last_progress >= PROGRESS_EVERY {
                 self.report(trainer, iterations, fraction, rate);
             }
-            self.step(trainer, rate);
+            self.step(trainer, fraction, rate);
             if self.unread.len() >= READ_EVERY {
                 self.read(trainer)?;
             }
         }
     }
 
-    fn step(&mut self, trainer: &mut Trainer, rate: f64) {
+    fn step(&mut self, trainer: &mut Trainer, fraction: f64, rate: f64) {
         let Trainer { model, losses, clip, seed, .. } = trainer;
+        losses.iter_mut().for_each(|(loss, _)| loss.on_progress(fraction));
         let on_batch = || losses.iter_mut().map(|(l, _)| l.on_batch(model, self.iteration)).collect();
         let terms: Vec<Tensor> = model.network().in_training(*seed, self.iteration, on_batch);
         let weighted = terms.iter().zip(losses.iter());

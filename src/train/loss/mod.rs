@@ -5,11 +5,14 @@ mod cell_model;
 mod data;
 mod initial_condition;
 mod residual;
+mod rollout;
+mod windows;
 
 pub use cell_model::{CellModelRates, StimulusSource};
 pub use data::DataLoss;
 pub use initial_condition::InitialConditionLoss;
 pub use residual::{Collocation, Rates, ResidualLoss};
+pub use rollout::RolloutLoss;
 use tch::Tensor;
 
 use super::model::Model;
@@ -28,6 +31,9 @@ pub trait Loss {
     /// # Errors
     /// Data that do not fit the model.
     fn prepare(&mut self, model: &Model, seed: u64) -> Result<()>;
+
+    /// Called before each batch with the part of the training that is done, 0 to 1.
+    fn on_progress(&mut self, _fraction: f64) {}
 
     /// The loss on the batch of `iteration`, as a tensor of one number with its graph.
     fn on_batch(&mut self, model: &Model, iteration: u64) -> Tensor;

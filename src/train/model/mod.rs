@@ -1,5 +1,6 @@
 //! What is trained: a network between raw inputs and raw outputs, with scaling and a form.
 
+mod bounds;
 mod form;
 mod prepared;
 
@@ -26,6 +27,7 @@ pub struct Model {
     time: usize,
     time_constants: Vec<f64>,
     tensors: Constants,
+    bounds: Option<bounds::Bounds>,
 }
 
 /// The model's constants as tensors, so that a forward pass makes none.
@@ -143,7 +145,8 @@ impl Model {
             decay_rates: (!rates.is_empty()).then(|| row(&rates)),
             states: states.map(index),
         };
-        Self { network: network.into(), inputs, outputs, form, time, time_constants, tensors }
+        let network = network.into();
+        Self { network, inputs, outputs, form, time, time_constants, tensors, bounds: None }
     }
 
     /// Number of raw input columns.
@@ -189,6 +192,11 @@ impl Model {
     /// Raw outputs `[n, n_outputs]` for raw inputs `[n, n_inputs]`; differentiable in both the
     /// parameters and the inputs.
     pub fn forward(&self, inputs: &Tensor) -> Tensor {
+        self.within_bounds(self.unbounded(inputs))
+    }
+
+    /// As [`Self::forward`], without the bounds: where they hold, nothing could be learnt.
+    pub(crate) fn unbounded(&self, inputs: &Tensor) -> Tensor {
         let c = &self.tensors;
         let scaled = c.input_offset.addcmul(inputs, &c.input_factor);
         let features = match &c.decay_rates {

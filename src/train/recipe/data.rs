@@ -26,7 +26,8 @@ pub struct DataSection {
     pub times: Option<usize>,
     /// Pairs of states to draw for a step map.
     pub pairs: Option<usize>,
-    /// Consecutive pairs of a trajectory; 1, if not given, puts all pairs anywhere in the domain.
+    /// Consecutive pairs of a trajectory. If not given: as many as a rollout loss follows, else 1, which puts all pairs
+    /// anywhere in the domain.
     pub along: Option<usize>,
     /// Cells, or pairs, drawn for validation; a tenth of the training's if not given.
     pub validation: Option<usize>,
@@ -64,7 +65,8 @@ pub(super) struct Data {
 impl Recipe {
     /// The data, generated or read, if any loss wants them.
     pub(super) fn data(&self, task: &Task, n_threads: usize) -> Result<Option<Data>> {
-        if !self.loss.iter().any(|loss| loss.kind == LossName::Data) {
+        let wanted = [LossName::Data, LossName::Rollout];
+        if !self.loss.iter().any(|loss| wanted.contains(&loss.kind)) {
             return Ok(None);
         }
         let section = &self.data;
@@ -96,7 +98,7 @@ impl Recipe {
             }
             Kind::StepMap { .. } => {
                 let pairs = count(section.pairs, "data.pairs")?;
-                let along = count(section.along.or(Some(1)), "data.along")?;
+                let along = count(section.along.or(Some(self.longest_rollout())), "data.along")?;
                 let n_validation = section.validation.unwrap_or(pairs.div_ceil(10));
                 let draw = |n, seed| task.pairs(n, along, sampling, seed, n_threads);
                 (draw(pairs, self.seed)?, Some(draw(n_validation, validation_seed)?))

@@ -31,6 +31,12 @@ pub struct LossSection {
     pub batch: Option<usize>,
     /// Fixed collocation points, drawn once; new ones for every batch if not given.
     pub points: Option<usize>,
+    /// Steps in a row of a rollout loss.
+    pub horizon: Option<usize>,
+    /// Part of the training until which a rollout's steps grow from one; 0.5 if not given.
+    pub grow_until: Option<f64>,
+    /// Noise on a rollout's first state, as a part of the states' standard deviation; 0 if not given.
+    pub noise: Option<f64>,
 }
 
 fn one() -> f64 {
@@ -47,6 +53,8 @@ pub enum LossName {
     Residual,
     /// [`InitialConditionLoss`](crate::train::InitialConditionLoss)
     InitialCondition,
+    /// [`RolloutLoss`](crate::train::RolloutLoss)
+    Rollout,
 }
 
 impl Recipe {
@@ -54,6 +62,7 @@ impl Recipe {
         if section.points.is_some() && section.kind != LossName::Residual {
             return Err(self.fault("points of a loss without collocation", "loss.points", "remove it"));
         }
+        self.check_rollout(section)?;
         let named = Criterion::from_name(section.criterion.as_deref().unwrap_or("mse"));
         let named = named.map_err(|e| self.place(e, "loss.criterion"))?;
         match (named, section.delta) {
@@ -81,14 +90,22 @@ impl Recipe {
         let batch = section.batch.unwrap_or(1024);
         match section.kind {
             LossName::Data => {
-                let Some(((inputs, targets), validation)) = data.take() else {
+                if self.loss.iter().filter(|loss| loss.kind == LossName::Data).count() > 1 {
                     return Err(self.fault("two losses on the same data", "loss.kind", "remove one"));
-                };
+                }
+                let shared = self.loss.iter().any(|loss| loss.kind == LossName::Rollout);
+                let rows = if shared { data.clone() } else { data.take() };
+                let ((inputs, targets), validation) = rows.expect("data for losses on data");
                 let mut loss = DataLoss::new(criterion, inputs, targets).batch_size(batch);
                 if let Some((inputs, targets)) = validation {
                     loss = loss.validation_data(inputs, targets);
                 }
                 let name = section.name.as_deref().unwrap_or("data");
+                trainer.add_loss(loss.named(name), section.weight);
+            }
+            LossName::Rollout => {
+                let loss = self.rollout_loss(task, data.as_ref(), criterion, section)?.batch_size(batch);
+                let name = section.name.as_deref().unwrap_or("rollout");
                 trainer.add_loss(loss.named(name), section.weight);
             }
             LossName::Residual => {

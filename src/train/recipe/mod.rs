@@ -11,6 +11,7 @@ mod quantity;
 mod recorded;
 mod run;
 mod scaling;
+mod steps;
 mod surrogate;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,11 @@ pub struct NetworkSection {
     /// Time constants of a solution map's time features.
     #[serde(default)]
     pub time_constants: Vec<Milliseconds>,
+    /// Keeps a step map's states within the domain and the data, widened by `margin`.
+    #[serde(default)]
+    pub bounded: bool,
+    /// Part of its width by which each side of the box is widened; 0.05 if not given.
+    pub margin: Option<f64>,
 }
 
 impl NetworkSection {
@@ -79,8 +84,12 @@ impl Recipe {
         let form = self.form(task)?;
         let inputs = self.input_scaling(task, data)?;
         let outputs = self.output_scaling(&form, task, data)?;
-        Model::with_time_features(network, inputs, outputs, form, 0, &time_constants)
-            .map_err(|e| self.place(e, "network"))
+        let model = Model::with_time_features(network, inputs, outputs, form, 0, &time_constants);
+        let model = model.map_err(|e| self.place(e, "network"))?;
+        match self.bounds(task, data)? {
+            Some(bounds) => model.bounded(&bounds).map_err(|e| self.place(e, "network.bounded")),
+            None => Ok(model),
+        }
     }
 
     fn form(&self, task: &Task) -> Result<Form> {
