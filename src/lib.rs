@@ -31,6 +31,10 @@ pub mod program;
 pub mod protocol;
 #[cfg(feature = "cli")]
 pub mod report;
+#[cfg(all(feature = "cli", feature = "train"))]
+pub mod reproduce;
+#[cfg(all(feature = "cli", feature = "train"))]
+pub mod search;
 pub mod session;
 #[cfg(feature = "cli")]
 pub mod step_function;

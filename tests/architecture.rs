@@ -47,6 +47,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("verify", &["protocol", "step_function", "session", "surrogate", "report", "format", "view", "error"]),
+    ("search", &["train", "dataset", "report", "format", "surrogate", "program", "error"]),
+    ("reproduce", &["search", "train", "dataset", "report", "format", "error"]),
     ("capi", &["session", "format", "surrogate", "view", "float_environment", "error"]),
     ("cxx_bridge", &["session", "format", "surrogate", "view", "error"]),
     // Thin, over the public interface of everything.
@@ -62,6 +64,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cell_model",
             "dataset",
             "train",
+            "search",
+            "reproduce",
             "report",
             "step_function",
             "model_library",

@@ -251,7 +251,9 @@ fn the_shipped_recipes_are_well_formed() {
     let mut n = 0;
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "toml") {
+        // Searches are recipes of many trainings, with a test of their own.
+        let is_search = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("search_"));
+        if path.extension().is_some_and(|e| e == "toml") && !is_search {
             Recipe::load(&path).unwrap();
             n += 1;
         }

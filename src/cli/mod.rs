@@ -11,7 +11,17 @@ mod harvest;
 mod inspect;
 pub mod model;
 pub mod report;
+#[cfg(feature = "train")]
+mod reproduce;
+#[cfg(not(feature = "train"))]
+#[path = "reproduce_missing.rs"]
+mod reproduce;
 mod rollout;
+#[cfg(feature = "train")]
+mod search;
+#[cfg(not(feature = "train"))]
+#[path = "search_missing.rs"]
+mod search;
 mod session;
 mod structure;
 #[cfg(feature = "train")]
@@ -42,6 +52,8 @@ struct Cli {
 enum Command {
     Generate(generate::Generate),
     Train(train::Train),
+    Search(search::Search),
+    Reproduce(reproduce::Reproduce),
     Eval(eval::Eval),
     Rollout(rollout::Rollout),
     Inspect(inspect::Inspect),
@@ -53,6 +65,9 @@ enum Command {
     Structure(structure::StructureCommand),
     Verify(verify::Verify),
     Harvest(harvest::Harvest),
+    /// The process of a search's trial; emucell starts it itself.
+    #[command(hide = true)]
+    SearchTrial(search::SearchTrial),
     /// The process in which a model library runs; emucell starts it itself.
     #[command(hide = true)]
     ModelWorker,
@@ -87,6 +102,9 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Generate(generate) => generate.run(),
         Command::Train(train) => train.run(),
+        Command::Search(search) => search.run(),
+        Command::Reproduce(reproduce) => reproduce.run(),
+        Command::SearchTrial(trial) => trial.run(),
         Command::Eval(eval) => eval.run(),
         Command::Rollout(rollout) => rollout.run(),
         Command::Inspect(inspect) => inspect.run(),

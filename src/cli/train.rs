@@ -82,7 +82,7 @@ impl Train {
     }
 }
 
-fn device(name: &str) -> Result<tch::Device> {
+pub(super) fn device(name: &str) -> Result<tch::Device> {
     let number = match name {
         "cpu" => return Ok(tch::Device::Cpu),
         "cuda" => Some(0),
@@ -102,7 +102,7 @@ fn device(name: &str) -> Result<tch::Device> {
 }
 
 /// Set by the first Ctrl-C; the second one ends the program at once.
-fn interrupt_flag() -> Result<Arc<AtomicBool>> {
+pub(super) fn interrupt_flag() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let setter = Arc::clone(&flag);
     ctrlc::set_handler(move || {
