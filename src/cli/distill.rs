@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use super::model::Model;
-use crate::distill::{self, Distilled, Form, Options};
+use crate::distill::{self, Distilled, Form, LongPacing, Options};
 use crate::error::{Error, Result};
 use crate::format::onnx;
 use crate::harvest;
@@ -66,6 +66,10 @@ enum FormName {
 const CELLS: usize = 32;
 /// Cycle lengths at which the surrogate is tried while it is made, ms.
 const CYCLE_LENGTHS: [f64; 4] = [340.0, 460.0, 620.0, 870.0];
+/// Cycle lengths of long pacing, which reaches other concentrations at each, ms.
+const LONG_CYCLE_LENGTHS: [f64; 6] = [310.0, 370.0, 440.0, 560.0, 740.0, 1010.0];
+/// Beats of long pacing where no target names a number: concentrations have gone part of their way.
+const BEATS: u32 = 40;
 
 impl Distill {
     pub fn run(self) -> Result<()> {
@@ -80,7 +84,7 @@ impl Distill {
         let stimulus = self.model.stimulus(&mut model)?;
         let pulse = Pulse { strength: stimulus.strength, duration: stimulus.duration };
         progress("visiting states");
-        let visited = harvest::harvest(
+        let mut visited = harvest::harvest(
             &mut model,
             &harvest::Options {
                 dt: self.model.dt,
@@ -92,6 +96,9 @@ impl Distill {
                 ..harvest::Options::default()
             },
         )?;
+        progress(&format!("pacing for {} beats", self.beats()));
+        let long = LongPacing::of(&mut model, self.model.dt, pulse, &LONG_CYCLE_LENGTHS, self.beats())?;
+        visited.append(long.visited());
         progress("taking the step apart");
         let name = self.model.library.file_name();
         let name = name.ok_or_else(|| Error::invalid("a path without a file name"))?;
@@ -126,7 +133,7 @@ impl Distill {
         .map_err(|e| Error::unsupported(format!("cannot catch Ctrl-C: {e}")))?;
         let go_on = || !stopped.load(Ordering::Relaxed);
         let Distilled { surrogate, .. } =
-            distill::distill(&mut model, &visited, &structure, &options, &mut progress, &go_on)?;
+            distill::distill(&mut model, &visited, &structure, Some(&long), &options, &mut progress, &go_on)?;
         onnx::save(&self.output, &surrogate)?;
         progress("verifying");
         let options = self.verification(pulse).avoiding(&TrainingCycles::of(&surrogate));
@@ -160,6 +167,12 @@ impl Distill {
         self.target.0.iter().filter_map(of).fold(0.01, f64::min)
     }
 
+    /// Beats of long pacing.
+    fn beats(&self) -> u32 {
+        let of = |t: &verify::Target| (t.quantity == Quantity::Beats).then_some(t.limit as u32);
+        self.target.0.iter().find_map(of).unwrap_or(BEATS).max(BEATS)
+    }
+
     /// What the targets need, and no more.
     fn verification(&self, pulse: Pulse) -> verify::Options {
         let names = |quantity| self.target.0.iter().any(|t| t.quantity == quantity);
@@ -169,7 +182,7 @@ impl Distill {
             cable_time: if names(Quantity::Apd90) { full.cable_time } else { quick.cable_time },
             restitution_beats: if names(Quantity::Restitution) { full.restitution_beats } else { 0 },
             alternans_lengths: if names(Quantity::Alternans) { full.alternans_lengths } else { Vec::new() },
-            long_beats: if names(Quantity::Beats) { full.long_beats } else { 0 },
+            long_beats: if names(Quantity::Beats) { self.beats() } else { 0 },
             cost: true,
             targets: self.target.clone(),
             ..quick

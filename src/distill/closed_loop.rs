@@ -1,15 +1,18 @@
 //! How far a surrogate goes astray when it follows its own steps: cells paced side by side with the model's.
 
+use super::long::LongPacing;
 use crate::error::Result;
+use crate::harvest::Visited;
 use crate::protocol::{Criteria, Pulse, Response, Sampling, Schedule, Trace, beats, pace};
 use crate::step_function::StepFunction;
 
 /// Cells that are paced, and what the model did.
-pub struct ClosedLoop {
+pub struct ClosedLoop<'a> {
     dt: f64,
     schedules: Vec<Schedule>,
     criteria: Criteria,
     model: Vec<Trace>,
+    long: Option<&'a LongPacing>,
 }
 
 /// How far two paced cells are apart.
@@ -21,38 +24,50 @@ pub struct Departure {
     pub apd90_mean: f64,
     /// Root of the mean square error of V.
     pub voltage: f64,
+    /// Largest relative error of the durations after long pacing, which `apd90` counts too.
+    pub late: Option<f64>,
 }
 
 impl std::fmt::Display for Departure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { apd90, apd90_mean, voltage } = self;
+        let Self { apd90, apd90_mean, voltage, late } = self;
         match apd90.is_finite() {
-            true => write!(f, "APD90 within {:.4} %, V off by {voltage:.2e}", 100.0 * apd90),
+            true => write!(f, "APD90 within {:.4} %, V off by {voltage:.2e}", 100.0 * apd90)?,
             false => {
-                write!(f, "a lost or superfluous beat in {:.0} %, V off by {voltage:.2e}", 100.0 * apd90_mean)
+                write!(
+                    f,
+                    "lost or superfluous beats, {:.0} % in the mean, V off by {voltage:.2e}",
+                    100.0 * apd90_mean
+                )?;
             }
+        }
+        match late {
+            Some(late) if late.is_finite() => write!(f, ", {:.4} % after long pacing", 100.0 * late),
+            Some(_) => write!(f, ", beats lost in long pacing"),
+            None => Ok(()),
         }
     }
 }
 
-impl ClosedLoop {
-    /// Paces the model, `beats` times for each of the cycle lengths.
+impl<'a> ClosedLoop<'a> {
+    /// Paces the model, `beats` times for each of the cycle lengths; `long` pacing of it is compared too.
     pub fn new(
         model: &mut dyn StepFunction,
         dt: f64,
         pulse: Pulse,
         cycle_lengths: &[f64],
         n_beats: u32,
+        long: Option<&'a LongPacing>,
     ) -> Result<Self> {
         let schedules = cycle_lengths.iter().map(|&c| Schedule::regular(pulse, c, n_beats, dt));
         let schedules: Vec<Schedule> = schedules.collect::<Result<_>>()?;
         let criteria = Criteria::of(model, dt, pulse)?;
         let model = pace(model, dt, &schedules, Sampling::fine(dt))?;
-        Ok(Self { dt, schedules, criteria, model })
+        Ok(Self { dt, schedules, criteria, model, long })
     }
 
-    /// Paces `surrogate` in the same way and compares.
-    pub fn departure(&self, surrogate: &mut dyn StepFunction) -> Result<Departure> {
+    /// Paces `surrogate` in the same way and compares; the states are those that it visited in long pacing.
+    pub fn departure(&self, surrogate: &mut dyn StepFunction) -> Result<(Departure, Option<Visited>)> {
         let traces = pace(surrogate, self.dt, &self.schedules, Sampling::fine(self.dt))?;
         let mut departure = Departure::default();
         let (mut square, mut samples, mut n_beats) = (0.0, 0, 0);
@@ -73,8 +88,18 @@ impl ClosedLoop {
             square += model.voltage.iter().zip(&surrogate.voltage).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
             samples += model.voltage.len();
         }
-        departure.apd90_mean /= f64::from(n_beats.max(1));
         departure.voltage = (square / samples.max(1) as f64).sqrt();
-        Ok(departure)
+        let late = self.long.map(|long| Ok((long, long.repeated(surrogate)?)));
+        let late = late.transpose()?;
+        if let Some((model, own)) = &late {
+            let errors = model.errors(own);
+            let largest = errors.iter().copied().fold(0.0, f64::max);
+            departure.late = Some(largest);
+            departure.apd90 = departure.apd90.max(largest);
+            departure.apd90_mean += errors.iter().map(|e| e.min(1.0)).sum::<f64>();
+            n_beats += errors.len() as u32;
+        }
+        departure.apd90_mean /= f64::from(n_beats.max(1));
+        Ok((departure, late.map(|(_, own)| own.visited().clone())))
     }
 }

@@ -22,18 +22,24 @@ const SAMPLES: usize = 3_000;
 /// A sum of terms whose steps depart more than this from the model's, as a part of all that happens to the state, does not
 /// describe it.
 const DESCRIBES: f64 = 1e-2;
+/// A finer table that does not take this part of some state's error away is not worth its memory.
+const GAIN: f64 = 0.1;
+/// Relative errors that single precision has anyway.
+const ROUNDING: f64 = 1e-6;
 
 /// Tables and terms with the spacing chosen.
 pub struct Exact {
     pub formula: Formula,
     pub layout: Layout,
     samples: BTreeMap<StateIndex, Samples>,
+    steps: Steps,
     /// Intervals of every table.
     pub intervals: BTreeMap<StateIndex, usize>,
 }
 
 /// One step of visited cells by the model.
-pub struct Steps {
+#[derive(Default)]
+struct Steps {
     cells: Vec<f64>,
     stimulus: Vec<f64>,
     next: Vec<f64>,
@@ -41,7 +47,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    pub fn new(asker: &mut Asker, visited: &Visited) -> Result<Self> {
+    fn new(asker: &mut Asker, visited: &Visited) -> Result<Self> {
         let stride = visited.len().div_ceil(SAMPLES).max(1);
         let chosen: Vec<usize> = (0..visited.len()).step_by(stride).collect();
         let cells: Vec<f64> = chosen.iter().flat_map(|&i| visited.cell(i).to_vec()).collect();
@@ -51,7 +57,7 @@ impl Steps {
     }
 
     /// Of each state: Σ |error of the increment| / Σ |increment|.
-    pub fn errors(&self, program: &Program) -> Vec<f64> {
+    fn errors(&self, program: &Program) -> Vec<f64> {
         let n = self.n_states;
         let mut error = vec![0.0; n];
         let mut change = vec![f64::MIN_POSITIVE; n];
@@ -83,11 +89,11 @@ impl Exact {
             layout: Layout::new(&formula),
             formula,
             samples: BTreeMap::new(),
+            steps: Steps::new(asker, visited)?,
             intervals: BTreeMap::new(),
         };
         exact.sample(quantities, asker, ranges)?;
-        let steps = Steps::new(asker, visited)?;
-        let errors = steps.errors(&exact.program(&[])?);
+        let errors = exact.errors()?;
         let described = |s: &StateIndex| errors[*s] <= DESCRIBES;
         let wrong: Vec<StateIndex> = exact.formula.summed.iter().copied().filter(|s| !described(s)).collect();
         if !wrong.is_empty() {
@@ -96,7 +102,7 @@ impl Exact {
             exact.layout = Layout::new(&exact.formula);
             exact.sample(quantities, asker, ranges)?;
         }
-        exact.coarsen(&steps, accuracy)?;
+        exact.coarsen(accuracy)?;
         Ok(exact)
     }
 
@@ -107,7 +113,13 @@ impl Exact {
             stimulus: structure.stimulus.iter().map(|e| (e.state, e.per_unit)).collect(),
             ..Formula::default()
         };
-        Self { layout: Layout::new(&formula), formula, samples: BTreeMap::new(), intervals: BTreeMap::new() }
+        Self {
+            layout: Layout::new(&formula),
+            formula,
+            samples: BTreeMap::new(),
+            steps: Steps::default(),
+            intervals: BTreeMap::new(),
+        }
     }
 
     fn sample(&mut self, quantities: &Quantities, asker: &mut Asker, ranges: &[[f64; 2]]) -> Result<()> {
@@ -122,9 +134,9 @@ impl Exact {
     }
 
     /// Makes one table after the other as coarse as `accuracy` allows.
-    fn coarsen(&mut self, steps: &Steps, accuracy: f64) -> Result<()> {
+    fn coarsen(&mut self, accuracy: f64) -> Result<()> {
         let learned = self.formula.unknown.clone();
-        let finest = steps.errors(&self.program(&[])?);
+        let finest = self.errors()?;
         let good = |errors: &[f64]| {
             let pairs = errors.iter().zip(&finest).enumerate();
             pairs.filter(|(j, _)| !learned.contains(j)).all(|(_, (e, f))| *e <= accuracy.max(1.05 * f))
@@ -137,7 +149,7 @@ impl Exact {
                     break;
                 }
                 self.intervals.insert(variable, n / 2);
-                if !good(&steps.errors(&self.program(&[])?)) {
+                if !good(&self.errors()?) {
                     self.intervals.insert(variable, n);
                     break;
                 }
@@ -146,15 +158,31 @@ impl Exact {
         Ok(())
     }
 
-    /// Halves the spacing of the table of V, if it is not the finest already.
-    pub fn refine(&mut self) -> bool {
-        match self.intervals.get_mut(&0) {
-            Some(n) if *n < FINEST => {
-                *n *= 2;
-                true
+    /// Halves the spacing of the tables whose spacing shows in single steps; false if it does in none.
+    pub fn refine(&mut self) -> Result<bool> {
+        let mut errors = self.errors()?;
+        let mut refined = false;
+        let variables: Vec<StateIndex> = self.intervals.keys().copied().collect();
+        for variable in variables {
+            let n = self.intervals[&variable];
+            if n >= FINEST {
+                continue;
             }
-            _ => false,
+            self.intervals.insert(variable, 2 * n);
+            let finer = self.errors()?;
+            let better = |(new, old): (&f64, &f64)| *old > ROUNDING && *new < (1.0 - GAIN) * old;
+            if finer.iter().zip(&errors).any(better) {
+                (errors, refined) = (finer, true);
+            } else {
+                self.intervals.insert(variable, n);
+            }
         }
+        Ok(refined)
+    }
+
+    /// Relative errors of single steps, state by state.
+    fn errors(&self) -> Result<Vec<f64>> {
+        Ok(self.steps.errors(&self.program(&[])?))
     }
 
     pub fn tables(&self) -> Vec<Tabulated> {

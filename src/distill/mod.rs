@@ -13,6 +13,7 @@ mod fit;
 mod function;
 mod grid;
 mod learn;
+mod long;
 mod network;
 mod quantity;
 mod separate;
@@ -40,6 +41,7 @@ use crate::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
 use crate::verify::SurrogateCells;
 
 pub use self::closed_loop::Departure;
+pub use self::long::LongPacing;
 
 /// What a surrogate looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,7 +114,7 @@ const LEARNED_FROM: (f64, usize) = (1500.0, 96);
 
 /// Makes a surrogate of `model`, whose `structure` was found near the states it `visited`. What tables do not describe is
 /// learned by networks (feature `train`), from the states that the model visits and, round by round, from those that the
-/// surrogate visits. `go_on` is asked now and then whether to go on; the best surrogate so far is given back.
+/// surrogate visits. What `long` pacing of the model shows, the surrogate is compared with too. `go_on` is asked now and then whether to go on; the best surrogate so far is given back.
 ///
 /// # Errors
 /// States that no table describes in a build that cannot train, a model that the stimulus does not excite, and whatever it answers.
@@ -120,6 +122,7 @@ pub fn distill(
     model: &mut dyn StepFunction,
     visited: &Visited,
     structure: &Structure,
+    long: Option<&LongPacing>,
     options: &Options,
     progress: &mut dyn FnMut(&str),
     go_on: &dyn Fn() -> bool,
@@ -128,7 +131,7 @@ pub fn distill(
     let domain = domain::domain(visited);
     progress("pacing the model");
     let closed_loop =
-        ClosedLoop::new(model, structure.dt, options.pulse, &options.cycle_lengths, options.beats)?;
+        ClosedLoop::new(model, structure.dt, options.pulse, &options.cycle_lengths, options.beats, long)?;
     let mut asker = Asker::new(model, structure.dt);
     let quantities = Quantities::new(structure, &asker, &domain)?;
     progress("tabulating");
@@ -145,13 +148,13 @@ pub fn distill(
     if exact.formula.unknown.is_empty() {
         loop {
             let surrogate = make(exact.program(&[])?)?;
-            let departure = depart(&surrogate)?;
+            let (departure, _) = depart(&surrogate)?;
             progress(&format!(
                 "{} intervals of V: {departure}",
                 exact.intervals.get(&0).copied().unwrap_or(0)
             ));
             best = Some((surrogate, departure));
-            if departure.apd90 <= TABLES_SHARE * options.apd90 || !go_on() || !exact.refine() {
+            if departure.apd90 <= TABLES_SHARE * options.apd90 || !go_on() || !exact.refine()? {
                 break;
             }
         }
@@ -168,14 +171,17 @@ pub fn distill(
         };
         progress("visiting more states for networks");
         let mut learner = {
-            let more = asker.visit(&driven)?;
+            let mut more = asker.visit(&driven)?;
+            if let Some(long) = long {
+                more.append(long.visited());
+            }
             Learner::new(&exact, structure, &domain, &mut asker, &more, options.seed)?
         };
         for (round, share) in ROUNDS.iter().enumerate() {
             progress(&format!("training, round {}", round + 1));
             let learned = learner.train(options.budget.mul_f64(*share), go_on)?;
             let surrogate = make(exact.program(&learned)?)?;
-            let departure = depart(&surrogate)?;
+            let (departure, late) = depart(&surrogate)?;
             progress(&format!("round {}: {departure}", round + 1));
             if best.as_ref().is_none_or(|(_, b)| departure.apd90_mean <= b.apd90_mean) {
                 best = Some((surrogate.clone(), departure));
@@ -186,6 +192,9 @@ pub fn distill(
             let own = harvest::Options { seed: options.seed + 1 + round as u64, ..driven.clone() };
             let own = harvest::harvest(&mut SurrogateCells::new(&Arc::new(surrogate))?, &own)?;
             learner.add(&mut asker, &own)?;
+            if let Some(late) = late {
+                learner.add(&mut asker, &late)?;
+            }
         }
     }
     let (surrogate, departure) = best.expect("one round at least");

@@ -59,7 +59,7 @@ fn distilled(model: &mut TwoCurrents, options: &Options) -> Result<Distilled> {
     };
     let visited = harvest::harvest(model, &driven)?;
     let structure = detect(model, &visited, &crate::structure::Options::default())?;
-    distill(model, &visited, &structure, options, &mut |_| {}, &|| true)
+    distill(model, &visited, &structure, None, options, &mut |_| {}, &|| true)
 }
 
 #[test]

@@ -77,6 +77,13 @@ impl Visited {
         self.stimulus.is_empty()
     }
 
+    /// Adds the states of `other`, which are of the same model.
+    pub fn append(&mut self, other: &Self) {
+        debug_assert_eq!(self.n_states, other.n_states);
+        self.states.extend_from_slice(&other.states);
+        self.stimulus.extend_from_slice(&other.stimulus);
+    }
+
     /// The states of cell `i`.
     pub fn cell(&self, i: usize) -> &[f64] {
         &self.states[i * self.n_states..(i + 1) * self.n_states]
