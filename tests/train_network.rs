@@ -6,7 +6,7 @@ use std::process::Command;
 
 use emucell::Activation;
 use emucell::format::pth;
-use emucell::train::{Collocation, Form, FullyConnected, Loss, Model, Rates, ResidualLoss, Scaling};
+use emucell::train::{Collocation, Form, FullyConnected, Initial, Loss, Model, Rates, ResidualLoss, Scaling};
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
@@ -57,13 +57,18 @@ fn every_form_is_exported_as_trained() {
             row[j] = row[j] * inputs().scale()[j] + inputs().shift()[j];
         }
     }
-    let solution = |states| Form::Solution { time: 0, states, relaxation: 2.0 };
+    let solution = |states: Vec<usize>| {
+        let states = states.into_iter().map(Initial::Column).collect();
+        Form::Solution { time: 0, states, relaxation: 2.0 }
+    };
+    let fixed = vec![Initial::Fixed(0.3), Initial::Column(2)];
     for form in [
         Form::Direct,
         Form::Step { states: vec![1, 2] },
         // Columns that are not neighbours in order need more than one slice.
         Form::Step { states: vec![3, 1] },
         solution(vec![1, 2]),
+        Form::Solution { time: 0, states: fixed, relaxation: 2.0 },
     ] {
         let model = Model::new(network(4), inputs(), outputs(), form.clone()).unwrap();
         assert_program_is_the_model(&model, &rows, 2e-6);
@@ -84,7 +89,8 @@ fn models_that_do_not_fit_are_refused() {
     assert!(Model::new(network(), scaling(4), scaling(2), Form::Direct).is_err());
     assert!(Model::new(network(), scaling(3), scaling(2), step(vec![0])).is_err());
     assert!(Model::new(network(), scaling(3), scaling(2), step(vec![0, 3])).is_err());
-    let solution = Form::Solution { time: 0, states: vec![1, 2], relaxation: 0.0 };
+    let states = vec![Initial::Column(1), Initial::Column(2)];
+    let solution = Form::Solution { time: 0, states, relaxation: 0.0 };
     assert!(Model::new(network(), scaling(3), scaling(2), solution).is_err());
     assert!(FullyConnected::new(3, 2, &[(Activation::Tanh, 0)]).is_err());
     let odd = FullyConnected::new(3, 2, &[(Activation::Tanh, 7), (Activation::Glu, 7)]).unwrap_err();

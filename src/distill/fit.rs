@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::learn::Fit;
 use crate::activation::Activation;
 use crate::error::Result;
-use crate::train::{Adam, FullyConnected, Network, Optimizer};
+use crate::train::{Adam, FullyConnected, GradientMethod, Network};
 
 /// Beyond this argument of sinh an error is large enough.
 const STEEPEST: f64 = 12.0;
@@ -16,22 +16,19 @@ pub fn start(n_features: usize, hidden: &[(Activation, usize)], seed: u64) -> Re
     network.initialise(seed);
     let nothing = || Tensor::zeros([0], (Kind::Float, Device::Cpu));
     let network = Network::from(network);
-    let step = adam(&network);
-    Ok(Box::new(Torch { network, step, inputs: nothing(), targets: nothing() }))
+    let method = adam(&network);
+    Ok(Box::new(Torch { network, method, inputs: nothing(), targets: nothing() }))
 }
-
-type Step = Box<dyn FnMut(&mut Network, &[Tensor], f64)>;
 
 struct Torch {
     network: Network,
-    step: Step,
+    method: Box<dyn GradientMethod>,
     inputs: Tensor,
     targets: Tensor,
 }
 
-fn adam(network: &Network) -> Step {
-    let mut method = Optimizer::Adam(Adam::default()).start(network);
-    Box::new(move |network, gradients, rate| method.step(network, gradients, rate))
+fn adam(network: &Network) -> Box<dyn GradientMethod> {
+    Box::new(Adam::default().start(network))
 }
 
 impl Fit for Torch {
@@ -42,7 +39,7 @@ impl Fit for Torch {
     }
 
     fn restart(&mut self) {
-        self.step = adam(&self.network);
+        self.method = adam(&self.network);
     }
 
     fn step(&mut self, cells: &[i64], rate: f64, width: f64, scale: f64, linear: f64) {
@@ -54,7 +51,7 @@ impl Fit for Torch {
         let straight = (increment(&found) - increment(&z)).square().mean(Kind::Float);
         let loss = curved + straight * linear;
         let gradients = Tensor::run_backward(&[loss], &self.network.leaves(), false, false);
-        tch::no_grad(|| (self.step)(&mut self.network, &gradients, rate));
+        tch::no_grad(|| self.method.follow(&self.network, &gradients, rate));
     }
 
     fn parameters(&self) -> Vec<f64> {

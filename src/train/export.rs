@@ -2,6 +2,7 @@
 
 use super::model::{Form, Model};
 use super::network::Affine;
+use super::task::Initial;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::format::pth::NamedTensor;
@@ -24,12 +25,12 @@ impl Model {
         let change = block;
         let output = match self.form() {
             Form::Direct => change,
-            Form::Step { states } => {
-                let state = columns(&mut builder, states)?;
+            Form::Step { .. } => {
+                let state = push_states(&mut builder, &self.form().states().expect("a form with states"))?;
                 builder.binary(BinaryOperator::Add, state, change)?
             }
-            Form::Solution { states, .. } => {
-                let state = columns(&mut builder, states)?;
+            Form::Solution { .. } => {
+                let state = push_states(&mut builder, &self.form().states().expect("a form with states"))?;
                 let gain = gain.expect("a solution map's gain");
                 let grown = builder.binary(BinaryOperator::Multiply, gain, change)?;
                 builder.binary(BinaryOperator::Add, state, grown)?
@@ -128,20 +129,21 @@ impl Model {
     }
 }
 
-/// Input columns as a block, with one slice for each run of neighbours.
-fn columns(builder: &mut ProgramBuilder, columns: &[usize]) -> Result<BlockId> {
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    for &column in columns {
-        match runs.last_mut() {
-            Some((start, length)) if *start + *length == column => *length += 1,
-            _ => runs.push((column, 1)),
+/// States as a block, with one slice or constant for each run of neighbours.
+fn push_states(builder: &mut ProgramBuilder, states: &[Initial]) -> Result<BlockId> {
+    let follows = |a: &Initial, b: &Initial| match (a, b) {
+        (Initial::Column(a), Initial::Column(b)) => a + 1 == *b,
+        (Initial::Fixed(_), Initial::Fixed(_)) => true,
+        _ => false,
+    };
+    let run = |run: &[Initial]| match run[0] {
+        Initial::Column(start) => builder.slice(BlockId::INPUT, start, run.len()),
+        Initial::Fixed(_) => {
+            builder.constant(run.iter().filter_map(|s| s.fixed()).map(|x| x as f32).collect::<Vec<_>>())
         }
-    }
-    let slices = runs
-        .iter()
-        .map(|&(start, length)| builder.slice(BlockId::INPUT, start, length))
-        .collect::<Result<Vec<_>>>()?;
-    match slices.as_slice() {
+    };
+    let runs = states.chunk_by(follows).map(run).collect::<Result<Vec<_>>>()?;
+    match runs.as_slice() {
         [single] => Ok(*single),
         several => builder.concat(several),
     }

@@ -22,6 +22,7 @@ mod inference;
 mod loss;
 mod model;
 mod network;
+mod objective;
 mod optimizer;
 mod outputs;
 mod pace;
@@ -42,7 +43,8 @@ pub use loss::{
 };
 pub use model::{Form, Model};
 pub use network::{FullyConnected, Network};
-pub use optimizer::{Adam, Optimizer, Soap};
+pub(crate) use optimizer::GradientMethod;
+pub use optimizer::{Adam, Lbfgs, LevenbergMarquardt, Optimizer, Soap};
 pub use scaling::Scaling;
 pub use schedule::Schedule;
 pub use task::{Initial, Task, TaskStimulus};

@@ -7,7 +7,8 @@ use tch::Tensor;
 
 use super::checkpoint::{Checkpoint, Progressed};
 use super::network::numbers;
-use super::optimizer::Method;
+use super::objective::Objective;
+use super::optimizer::{Method, Taken};
 use super::outputs::Row;
 use super::pace::Pace;
 use super::schedule::Plateau;
@@ -26,7 +27,6 @@ const CHECKPOINT_EVERY: f64 = 30.0;
 /// One call of [`Trainer::train`].
 pub(super) struct Run {
     method: Box<dyn Method>,
-    leaves: Vec<Tensor>,
     iteration: u64,
     seconds_before: f64,
     started: Instant,
@@ -58,7 +58,6 @@ impl Run {
         let network = trainer.model.network();
         Self {
             method: trainer.optimizer.start(network),
-            leaves: network.leaves().into_iter().map(Tensor::shallow_clone).collect(),
             iteration: 0,
             seconds_before: 0.0,
             started: Instant::now(),
@@ -131,35 +130,28 @@ impl Run {
             if seconds - self.last_progress >= PROGRESS_EVERY {
                 self.report(trainer, iterations, fraction, rate);
             }
-            self.step(trainer, fraction, rate);
-            if self.unread.len() >= READ_EVERY {
+            let taken = self.step(trainer, fraction, rate);
+            // Methods that find their steps have waited for the device already.
+            if self.unread.len() >= READ_EVERY || trainer.optimizer.finds_its_steps() {
                 self.read(trainer)?;
+            }
+            if taken == Taken::Stuck {
+                self.validate(trainer, rate)?;
+                return Ok(format!("{} finds nothing better", trainer.optimizer.name()));
             }
         }
     }
 
-    fn step(&mut self, trainer: &mut Trainer, fraction: f64, rate: f64) {
+    fn step(&mut self, trainer: &mut Trainer, fraction: f64, rate: f64) -> Taken {
         let Trainer { model, losses, clip, seed, .. } = trainer;
         losses.iter_mut().for_each(|(loss, _)| loss.on_progress(fraction));
-        let on_batch = || losses.iter_mut().map(|(l, _)| l.on_batch(model, self.iteration)).collect();
-        let terms: Vec<Tensor> = model.network().in_training(*seed, self.iteration, on_batch);
-        let weighted = terms.iter().zip(losses.iter());
-        let total = weighted
-            .map(|(term, (_, weight))| if *weight == 1.0 { term.shallow_clone() } else { term * *weight })
-            .reduce(|sum, term| sum + term)
-            .expect("at least one loss");
-        self.gradients = Tensor::run_backward(&[total], &self.leaves, false, false);
-        tch::no_grad(|| {
-            self.unread.push(match terms.as_slice() {
-                [single] => single.detach().view([1]),
-                several => Tensor::stack(several, 0),
-            });
-            if let Some(limit) = clip {
-                clip_gradients(&mut self.gradients, *limit);
-            }
-            self.method.step(model.network_mut(), &self.gradients, rate);
-        });
+        let mut objective = Objective::new(model, losses, *seed, self.iteration, *clip);
+        let taken = tch::no_grad(|| self.method.step(&mut objective, rate));
+        let (terms, gradients) = objective.finish();
+        self.unread.extend(terms);
+        self.gradients = gradients;
         self.iteration += 1;
+        taken
     }
 
     /// Reads the losses of the latest iterations.
@@ -342,12 +334,4 @@ impl Run {
         self.total_seconds = p.finished.as_ref().map(|_| p.seconds);
         Ok(())
     }
-}
-
-/// Scales all gradients by min(1, limit / norm), without waiting for the device.
-fn clip_gradients(gradients: &mut [Tensor], limit: f64) {
-    let squares = gradients.iter().map(|g| g.square().sum(g.kind()));
-    let norm = squares.reduce(|a, b| a + b).expect("a network has parameters").sqrt();
-    let factor = (limit / (norm + 1e-12)).clamp_max(1.0);
-    gradients.iter_mut().for_each(|g| *g = &*g * &factor);
 }

@@ -1,6 +1,6 @@
 //! What a surrogate is to learn: variables and domain, and how to sample the cell model there.
 
-use ndarray::{Array2, Array3, ArrayView2};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
 
 use super::loss::StimulusSource;
 use crate::cell_model::CellModel;
@@ -33,6 +33,32 @@ pub enum Initial {
     Fixed(f64),
     /// From this input column.
     Column(usize),
+}
+
+impl Initial {
+    /// The value for a cell with these inputs.
+    pub(crate) fn of(self, inputs: ArrayView1<f64>) -> f64 {
+        match self {
+            Self::Fixed(value) => value,
+            Self::Column(column) => inputs[column],
+        }
+    }
+
+    /// The input column, if it comes from one.
+    pub(crate) fn column(self) -> Option<usize> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Column(column) => Some(column),
+        }
+    }
+
+    /// The value, if it is fixed.
+    pub(crate) fn fixed(self) -> Option<f64> {
+        match self {
+            Self::Fixed(value) => Some(value),
+            Self::Column(_) => None,
+        }
+    }
 }
 
 impl Task {
@@ -153,11 +179,7 @@ impl Task {
 
     /// Input columns of the states, if every state is an input.
     pub fn state_columns(&self) -> Option<Vec<usize>> {
-        let column = |i: &Initial| match i {
-            Initial::Column(c) => Some(*c),
-            Initial::Fixed(_) => None,
-        };
-        self.initial.iter().map(column).collect()
+        self.initial.iter().map(|i| i.column()).collect()
     }
 
     /// Ranges of the inputs.
@@ -165,13 +187,14 @@ impl Task {
         self.inputs.iter().map(|v| v.range.expect("a task's inputs have ranges")).collect()
     }
 
+    /// Where each state's initial value comes from.
+    pub fn initial(&self) -> &[Initial] {
+        &self.initial
+    }
+
     /// The initial state of the cell with these inputs.
     pub fn initial_state(&self, inputs: &[f64]) -> Vec<f64> {
-        let value = |i: &Initial| match i {
-            Initial::Fixed(value) => *value,
-            Initial::Column(c) => inputs[*c],
-        };
-        self.initial.iter().map(value).collect()
+        self.initial.iter().map(|i| i.of(inputs.into())).collect()
     }
 
     /// States of cells with these inputs (a solution map's with any time) at `times`:

@@ -11,6 +11,7 @@ use super::optimizer::Optimizer;
 use super::outputs::Folder;
 use super::run::Run;
 use super::schedule::Schedule;
+use crate::activation::Activation;
 use crate::error::{Error, Result};
 
 /// When training ends, besides at its last iteration.
@@ -76,6 +77,9 @@ pub struct Outcome {
     pub was_finished: bool,
 }
 
+/// Most numbers of a matrix of Levenberg–Marquardt: a gigabyte, of which it holds some at a time.
+const MAX_JACOBIAN: usize = 1 << 27;
+
 /// Trains a model to the sum of its losses and keeps its files up to date:
 /// `best_model.pth`, `losses.csv`, `model_stats.txt` and `checkpoint`.
 pub struct Trainer {
@@ -127,7 +131,8 @@ impl Trainer {
         self
     }
 
-    /// The optimisation method and the learning rate.
+    /// The optimisation method and the learning rate, which methods do not use that find their steps themselves
+    /// (L-BFGS, Levenberg–Marquardt).
     pub fn optimizer(&mut self, optimizer: Optimizer, rate: f64) -> &mut Self {
         (self.optimizer, self.rate) = (optimizer, rate);
         self
@@ -199,6 +204,7 @@ impl Trainer {
             let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64 + 1);
             loss.prepare(&self.model, seed)?;
         }
+        self.check_method()?;
         let mut run = Run::start(self, iterations);
         if self.resume
             && let Some(checkpoint) = Checkpoint::load(&self.folder.checkpoint())?
@@ -247,6 +253,61 @@ impl Trainer {
             return Ok(());
         };
         Err(Error::invalid(fault).remedy("give a positive number"))
+    }
+
+    /// Rejects losses that the method cannot minimise.
+    fn check_method(&mut self) -> Result<()> {
+        let method = self.optimizer.name();
+        if self.optimizer.finds_its_steps() {
+            let fault = match (self.clip, self.schedule) {
+                (Some(_), _) => "gradient clipping",
+                (None, Schedule::Constant) => "",
+                _ => "a schedule of the learning rate",
+            };
+            if !fault.is_empty() {
+                return Err(Error::invalid(format!("{fault} with {method}, which finds its steps itself"))
+                    .remedy("remove it, or use Adam, AdamW or SOAP"));
+            }
+        }
+        let is_random = |activation| matches!(activation, Activation::RRelu { .. });
+        if let Optimizer::Lbfgs(_) = self.optimizer
+            && self.model.network().trained_layers().any(|layer| is_random(layer.activation))
+        {
+            return Err(Error::invalid("random activations (rrelu) with L-BFGS")
+                .remedy("use leaky_relu, or Adam, AdamW or SOAP"));
+        }
+        let n_parameters = self.model.network().trained_parameters().numel();
+        for (loss, _) in &mut self.losses {
+            let place = format!("loss \"{}\"", loss.name());
+            match self.optimizer {
+                Optimizer::Lbfgs(_) if !loss.is_fixed() => {
+                    let fault = "batches that change from iteration to iteration with L-BFGS";
+                    return Err(Error::invalid(fault).at(place).remedy(
+                        "raise batch to the number of rows or points (and give points to a residual), or use \
+                         Adam, AdamW or SOAP",
+                    ));
+                }
+                Optimizer::LevenbergMarquardt(_) => {
+                    let residuals = loss.residuals(&self.model, 0).ok_or_else(|| {
+                        Error::invalid("a loss that is no mean of squares with Levenberg–Marquardt")
+                            .at(place.clone())
+                            .remedy("set its criterion to mse, or use L-BFGS, Adam, AdamW or SOAP")
+                    })?;
+                    let numbers = n_parameters.max(residuals.numel()) * n_parameters;
+                    if numbers > MAX_JACOBIAN {
+                        let fault = format!(
+                            "{} residuals and {n_parameters} parameters with Levenberg–Marquardt",
+                            residuals.numel()
+                        );
+                        return Err(Error::invalid(fault)
+                            .at(place)
+                            .remedy("use smaller networks or batches, or L-BFGS, Adam, AdamW or SOAP"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn names(&self) -> Vec<String> {

@@ -82,6 +82,25 @@ impl DataLoss {
     }
 }
 
+impl DataLoss {
+    /// Predictions and targets of the batch of `iteration`.
+    fn predict(&mut self, model: &Model, iteration: u64) -> (Tensor, Tensor) {
+        let tables = self.prepared.as_mut().expect("prepared before training");
+        if tables.batches.is_whole() {
+            let rows = &tables.training;
+            return (model.predict_prepared(rows), rows.targets.shallow_clone());
+        }
+        let (epoch, start) = tables.batches.locate(iteration);
+        if tables.shuffled.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            let order = tables.batches.order(epoch, model.network().device());
+            tables.shuffled = Some((epoch, tables.training.select(&order)));
+        }
+        let (_, shuffled) = tables.shuffled.as_ref().expect("shuffled above");
+        let rows = shuffled.rows(start, tables.batches.size());
+        (model.predict_prepared(&rows), rows.targets)
+    }
+}
+
 impl Loss for DataLoss {
     fn name(&self) -> &str {
         &self.name
@@ -121,19 +140,19 @@ impl Loss for DataLoss {
     }
 
     fn on_batch(&mut self, model: &Model, iteration: u64) -> Tensor {
-        let tables = self.prepared.as_mut().expect("prepared before training");
-        if tables.batches.is_whole() {
-            let rows = &tables.training;
-            return self.criterion.evaluate(&model.predict_prepared(rows), &rows.targets);
-        }
-        let (epoch, start) = tables.batches.locate(iteration);
-        if tables.shuffled.as_ref().is_none_or(|(e, _)| *e != epoch) {
-            let order = tables.batches.order(epoch, model.network().device());
-            tables.shuffled = Some((epoch, tables.training.select(&order)));
-        }
-        let (_, shuffled) = tables.shuffled.as_ref().expect("shuffled above");
-        let rows = shuffled.rows(start, tables.batches.size());
-        self.criterion.evaluate(&model.predict_prepared(&rows), &rows.targets)
+        let (predictions, targets) = self.predict(model, iteration);
+        self.criterion.evaluate(&predictions, &targets)
+    }
+
+    fn residuals(&mut self, model: &Model, iteration: u64) -> Option<Tensor> {
+        matches!(self.criterion, Criterion::Mse).then(|| {
+            let (predictions, targets) = self.predict(model, iteration);
+            predictions - targets
+        })
+    }
+
+    fn is_fixed(&self) -> bool {
+        self.prepared.as_ref().expect("prepared before training").batches.is_whole()
     }
 
     fn on_validation(&self, model: &Model) -> Option<Tensor> {

@@ -53,6 +53,14 @@ impl Loss for InitialConditionLoss {
         self.rows.on_batch(model, iteration)
     }
 
+    fn residuals(&mut self, model: &Model, iteration: u64) -> Option<Tensor> {
+        self.rows.residuals(model, iteration)
+    }
+
+    fn is_fixed(&self) -> bool {
+        self.rows.is_fixed()
+    }
+
     fn on_validation(&self, model: &Model) -> Option<Tensor> {
         self.rows.on_validation(model)
     }

@@ -38,6 +38,17 @@ pub trait Loss {
     /// The loss on the batch of `iteration`, as a tensor of one number with its graph.
     fn on_batch(&mut self, model: &Model, iteration: u64) -> Tensor;
 
+    /// What the loss on the batch of `iteration` is the mean square of, `[n, columns]` with its graph; none where it
+    /// is no mean square. Row by row it depends on one row of what the network reads: n rows in every call.
+    fn residuals(&mut self, _model: &Model, _iteration: u64) -> Option<Tensor> {
+        None
+    }
+
+    /// True when every iteration has the same batch, as methods need that compare iterations.
+    fn is_fixed(&self) -> bool {
+        false
+    }
+
     /// The loss on what was held out, as a tensor of one number.
     fn on_validation(&self, model: &Model) -> Option<Tensor>;
 }

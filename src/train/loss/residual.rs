@@ -127,6 +127,25 @@ impl<R: Rates> ResidualLoss<R> {
         Some(rows.to_kind(model.network().kind()).to_device(model.network().device()))
     }
 
+    /// The points of the batch of `iteration`.
+    fn points(&mut self, model: &Model, iteration: u64) -> Tensor {
+        if let Some(points) = self.draw(model, iteration, self.batch) {
+            return points;
+        }
+        let prepared = self.prepared.as_mut().expect("prepared before training");
+        let batches = prepared.batches.as_ref().expect("batches of given points");
+        if batches.is_whole() {
+            return prepared.fixed.shallow_clone();
+        }
+        let (epoch, start) = batches.locate(iteration);
+        if prepared.shuffled.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            let order = batches.order(epoch, model.network().device());
+            prepared.shuffled = Some((epoch, prepared.fixed.index_select(0, &order)));
+        }
+        let (_, shuffled) = prepared.shuffled.as_ref().expect("shuffled above");
+        shuffled.narrow(0, start, batches.size())
+    }
+
     fn check(&self, model: &Model) -> Result<()> {
         let n_columns = match &self.collocation {
             Collocation::Points(points) => points.ncols(),
@@ -179,19 +198,20 @@ impl<R: Rates> Loss for ResidualLoss<R> {
     }
 
     fn on_batch(&mut self, model: &Model, iteration: u64) -> Tensor {
-        if let Some(points) = self.draw(model, iteration, self.batch) {
-            return self.evaluate(model, &points);
-        }
-        let prepared = self.prepared.as_mut().expect("prepared before training");
-        let batches = prepared.batches.as_ref().expect("batches of given points");
-        let (epoch, start) = batches.locate(iteration);
-        if prepared.shuffled.as_ref().is_none_or(|(e, _)| *e != epoch) {
-            let order = batches.order(epoch, model.network().device());
-            prepared.shuffled = Some((epoch, prepared.fixed.index_select(0, &order)));
-        }
-        let (_, shuffled) = prepared.shuffled.as_ref().expect("shuffled above");
-        let points = shuffled.narrow(0, start, batches.size());
+        let points = self.points(model, iteration);
         self.evaluate(model, &points)
+    }
+
+    fn residuals(&mut self, model: &Model, iteration: u64) -> Option<Tensor> {
+        matches!(self.criterion, Criterion::Mse).then(|| {
+            let points = self.points(model, iteration);
+            self.residual(model, &points)
+        })
+    }
+
+    fn is_fixed(&self) -> bool {
+        let prepared = self.prepared.as_ref().expect("prepared before training");
+        prepared.batches.as_ref().is_some_and(Batches::is_whole)
     }
 
     fn on_validation(&self, model: &Model) -> Option<Tensor> {

@@ -1,5 +1,7 @@
 //! How a model's outputs come from its network's numbers.
 
+use crate::train::task::Initial;
+
 /// How outputs come from the network's scaled numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Form {
@@ -9,8 +11,8 @@ pub enum Form {
     Solution {
         /// Input column of the time since the initial state.
         time: usize,
-        /// Input columns of the initial state, one an output.
-        states: Vec<usize>,
+        /// Where the initial state comes from, one an output.
+        states: Vec<Initial>,
         /// τ, in the unit of the time.
         relaxation: f64,
     },
@@ -19,4 +21,15 @@ pub enum Form {
         /// Input columns of the state, one an output.
         states: Vec<usize>,
     },
+}
+
+impl Form {
+    /// Where the state comes from that is added to what the network gives, one an output; none for [`Self::Direct`].
+    pub(crate) fn states(&self) -> Option<Vec<Initial>> {
+        match self {
+            Self::Direct => None,
+            Self::Solution { states, .. } => Some(states.clone()),
+            Self::Step { states } => Some(states.iter().copied().map(Initial::Column).collect()),
+        }
+    }
 }

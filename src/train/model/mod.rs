@@ -3,12 +3,15 @@
 mod bounds;
 mod form;
 mod prepared;
+mod states;
 
 use ndarray::{Array2, ArrayView2};
 use tch::{Device, Kind, Tensor};
 
 pub use form::Form;
 pub(crate) use prepared::Prepared;
+
+use states::States;
 
 use super::network::{FullyConnected, Network};
 use super::scaling::Scaling;
@@ -38,7 +41,7 @@ struct Constants {
     output_shift: Tensor,
     output_scale: Tensor,
     decay_rates: Option<Tensor>,
-    states: Option<Tensor>,
+    states: Option<States>,
 }
 
 impl From<FullyConnected> for Model {
@@ -90,21 +93,15 @@ impl Model {
         let mut constants = time_constants.to_vec();
         match &form {
             Form::Direct => {}
-            Form::Solution { time, states, relaxation } => {
+            Form::Solution { time, relaxation, .. } => {
                 columns.push(*time);
-                columns.extend(states);
                 constants.push(*relaxation);
             }
-            Form::Step { states } => columns.extend(states),
+            Form::Step { .. } => {}
         }
-        if let Form::Solution { states, .. } | Form::Step { states } = &form
-            && states.len() != outputs.n_columns()
-        {
-            return Err(Error::invalid(format!(
-                "{} state columns for {} outputs",
-                states.len(),
-                outputs.n_columns()
-            )));
+        if let Some(states) = form.states() {
+            states::check(&states, outputs.n_columns())?;
+            columns.extend(states.iter().filter_map(|s| s.column()));
         }
         if let Some(column) = columns.iter().find(|&&c| c >= inputs.n_columns()) {
             return Err(Error::invalid(format!("column {column} of {} inputs", inputs.n_columns())));
@@ -128,14 +125,6 @@ impl Model {
         };
         let factors: Vec<f64> = inputs.scale().iter().map(|s| 1.0 / s).collect();
         let offsets: Vec<f64> = inputs.shift().iter().zip(&factors).map(|(s, f)| -s * f).collect();
-        let states = match &form {
-            Form::Direct => None,
-            Form::Solution { states, .. } | Form::Step { states } => Some(states),
-        };
-        let index = |columns: &Vec<usize>| {
-            let columns: Vec<i64> = columns.iter().map(|&c| c as i64).collect();
-            Tensor::from_slice(&columns).to_device(network.device())
-        };
         let rates: Vec<f64> = time_constants.iter().map(|t| -1.0 / t).collect();
         let tensors = Constants {
             input_factor: row(&factors),
@@ -143,7 +132,7 @@ impl Model {
             output_shift: row(outputs.shift()),
             output_scale: row(outputs.scale()),
             decay_rates: (!rates.is_empty()).then(|| row(&rates)),
-            states: states.map(index),
+            states: form.states().map(|s| States::new(&s, network.kind(), network.device())),
         };
         let network = network.into();
         Self { network, inputs, outputs, form, time, time_constants, tensors, bounds: None }
@@ -207,7 +196,7 @@ impl Model {
             }
         };
         let change = c.output_shift.addcmul(&self.body(&features), &c.output_scale);
-        let state = || inputs.index_select(1, c.states.as_ref().expect("a form with states"));
+        let state = || c.states.as_ref().expect("a form with states").of(inputs);
         match &self.form {
             Form::Direct => change,
             Form::Step { .. } => state() + change,

@@ -51,6 +51,7 @@ impl Model {
         if inputs.iter().chain(targets.iter()).any(|x| !x.is_finite()) {
             return Err(Error::numeric("training data that is not finite").remedy("remove those rows"));
         }
+        let states = self.form.states();
         let mut features = Array2::zeros((n, n_inputs + self.time_constants.len()));
         let mut gains = Array2::ones((n, 1));
         let mut scaled_targets = Array2::zeros((n, n_outputs));
@@ -67,10 +68,7 @@ impl Model {
             };
             gains[[i, 0]] = gain;
             for j in 0..n_outputs {
-                let state = match &self.form {
-                    Form::Direct => 0.0,
-                    Form::Solution { states, .. } | Form::Step { states } => inputs[[i, states[j]]],
-                };
+                let state = states.as_ref().map_or(0.0, |s| s[j].of(inputs.row(i)));
                 let change = targets[[i, j]] - state - gain * self.outputs.shift()[j];
                 scaled_targets[[i, j]] = change / self.outputs.scale()[j];
             }

@@ -13,9 +13,9 @@ use crate::train::random::Random;
 /// One affine map followed by an activation.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    /// `[n_outputs, n_inputs]`, a leaf of the graph.
+    /// `[n_outputs, n_inputs]`, a leaf of the graph; with one such matrix a row of the batch while rows are parted.
     pub weight: Tensor,
-    /// `[n_outputs]`, a leaf of the graph.
+    /// `[n_outputs]`, a leaf of the graph; `[n, n_outputs]` while rows are parted.
     pub bias: Tensor,
     pub activation: Activation,
 }
@@ -128,7 +128,7 @@ impl FullyConnected {
         let mut x = inputs.shallow_clone();
         let mut random = self.random.borrow_mut();
         for layer in &self.layers {
-            let sums = x.linear(&layer.weight, Some(&layer.bias));
+            let sums = layer.affine(&x);
             x = match random.as_mut() {
                 Some(random) => activate_randomly(layer.activation, &sums, random),
                 None => activate(layer.activation, &sums),
@@ -159,6 +159,20 @@ impl FullyConnected {
 
     pub(crate) fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    pub(super) fn part_rows(&mut self, n_rows: i64) {
+        let part = |t: &Tensor| {
+            let size = [&[n_rows], t.size().as_slice()].concat();
+            t.detach().unsqueeze(0).expand(size, false).contiguous().set_requires_grad(true)
+        };
+        for layer in &mut self.layers {
+            (layer.weight, layer.bias) = (part(&layer.weight), part(&layer.bias));
+        }
+    }
+
+    pub(super) fn join_rows(&mut self) {
+        self.layers = layers_in(&self.flat, &shapes(self.n_inputs, self.n_outputs, &self.hidden));
     }
 }
 
@@ -216,6 +230,13 @@ fn layers_in(flat: &Tensor, shapes: &[([usize; 2], Activation)]) -> Vec<Layer> {
 }
 
 impl Layer {
+    fn affine(&self, x: &Tensor) -> Tensor {
+        match self.weight.dim() {
+            2 => x.linear(&self.weight, Some(&self.bias)),
+            _ => self.bias.unsqueeze(2).baddbmm(&self.weight, &x.unsqueeze(2), 1, 1).squeeze_dim(2),
+        }
+    }
+
     /// Number of outputs and inputs.
     pub(crate) fn shape(&self) -> [usize; 2] {
         let size = self.weight.size();

@@ -3,6 +3,8 @@
 mod affine;
 mod fully_connected;
 
+use std::ops::Range;
+
 use tch::{Device, Kind, Tensor};
 
 pub(crate) use affine::Affine;
@@ -23,11 +25,13 @@ const SLOPES: u64 = 0x736c_6f70_6573_0000;
 pub struct Network {
     flat: Tensor,
     parts: Vec<FullyConnected>,
+    /// The parts that training changes; the others keep their numbers.
+    trained: Range<usize>,
 }
 
 impl From<FullyConnected> for Network {
     fn from(single: FullyConnected) -> Self {
-        Self { flat: single.parameters().shallow_clone(), parts: vec![single] }
+        Self { flat: single.parameters().shallow_clone(), parts: vec![single], trained: 0..1 }
     }
 }
 
@@ -54,8 +58,9 @@ impl Network {
             start += length;
             part.moved_to(place)
         };
-        let parts = parts.into_iter().map(moved).collect();
-        Ok(Self { flat, parts })
+        let parts: Vec<_> = parts.into_iter().map(moved).collect();
+        let trained = 0..parts.len();
+        Ok(Self { flat, parts, trained })
     }
 
     /// The networks in order.
@@ -101,14 +106,48 @@ impl Network {
         result
     }
 
+    /// Lets training change these parts only.
+    pub(crate) fn train_parts(&mut self, parts: Range<usize>) {
+        assert!(
+            !parts.is_empty() && parts.end <= self.parts.len(),
+            "parts {parts:?} of {}",
+            self.parts.len()
+        );
+        self.trained = parts;
+    }
+
+    /// The parameters that training changes, sharing memory with the networks.
+    pub(crate) fn trained_parameters(&self) -> Tensor {
+        let length =
+            |parts: &[FullyConnected]| parts.iter().map(FullyConnected::n_parameters).sum::<usize>() as i64;
+        let start = length(&self.parts[..self.trained.start]);
+        self.flat.narrow(0, start, length(&self.parts[self.trained.clone()]))
+    }
+
     /// The layers of all networks in turn.
     pub(crate) fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.parts.iter().flat_map(FullyConnected::layers)
     }
 
-    /// The leaves of the graph: weight and bias of each layer in turn.
+    /// The layers that training changes, in turn.
+    pub(crate) fn trained_layers(&self) -> impl Iterator<Item = &Layer> {
+        self.parts[self.trained.clone()].iter().flat_map(FullyConnected::layers)
+    }
+
+    /// The leaves of the graph that training changes: weight and bias of each layer in turn.
     pub(crate) fn leaves(&self) -> Vec<&Tensor> {
-        self.layers().flat_map(|l| [&l.weight, &l.bias]).collect()
+        self.trained_layers().flat_map(|l| [&l.weight, &l.bias]).collect()
+    }
+
+    /// Gives every row of a batch of `n_rows` parameters of its own, as leaves of the graph with the numbers that all
+    /// rows shared: one backward pass then gives the gradient of each row.
+    pub(crate) fn part_rows(&mut self, n_rows: i64) {
+        self.parts[self.trained.clone()].iter_mut().for_each(|part| part.part_rows(n_rows));
+    }
+
+    /// All rows share the parameters again.
+    pub(crate) fn join_rows(&mut self) {
+        self.parts[self.trained.clone()].iter_mut().for_each(FullyConnected::join_rows);
     }
 }
 

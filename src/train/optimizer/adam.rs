@@ -1,10 +1,10 @@
-//! Adam (Kingma and Ba 2015, arXiv 1412.6980).
+//! Adam (Kingma and Ba 2015, arXiv 1412.6980) and AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101).
 
 use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::{Method, take};
+use super::{GradientMethod, take, take_number};
 use crate::error::Result;
 use crate::train::network::Network;
 
@@ -17,11 +17,20 @@ pub struct Adam {
     pub beta2: f64,
     /// Added to the root of the mean square.
     pub epsilon: f64,
+    /// AdamW: before each step all parameters are multiplied by 1 − rate · decay. 0 is Adam.
+    pub decay: f64,
+}
+
+impl Adam {
+    /// The method at work on `network`.
+    pub(crate) fn start(self, network: &Network) -> impl GradientMethod + use<> {
+        Running::new(self, network)
+    }
 }
 
 impl Default for Adam {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.0 }
     }
 }
 
@@ -35,22 +44,28 @@ pub(super) struct Running {
 
 impl Running {
     pub fn new(constants: Adam, network: &Network) -> Self {
-        let zeros = || network.parameters().zeros_like();
+        let zeros = || network.trained_parameters().zeros_like();
         Self { constants, mean: zeros(), square: zeros(), steps: 0 }
     }
 }
 
-impl Method for Running {
-    fn step(&mut self, network: &mut Network, gradients: &[Tensor], rate: f64) {
-        let Adam { beta1, beta2, epsilon } = self.constants;
+impl GradientMethod for Running {
+    fn follow(&mut self, network: &Network, gradients: &[Tensor], rate: f64) {
+        let Adam { beta1, beta2, epsilon, decay } = self.constants;
         self.steps += 1;
         let flat: Vec<Tensor> = gradients.iter().map(|g| g.reshape([-1])).collect();
         let gradient = Tensor::cat(&flat, 0);
         let _ = self.mean.lerp_(&gradient, 1.0 - beta1);
         let _ = self.square.lerp_(&gradient.square(), 1.0 - beta2);
         let size = step_size(rate, beta1, beta2, self.steps);
+        // Epsilon is added to the corrected root, which the size has the correction of.
+        let epsilon = epsilon * (1.0 - beta2.powi(i32::try_from(self.steps).unwrap_or(i32::MAX))).sqrt();
         let denominator = (self.square.sqrt() + epsilon) * (-1.0 / size);
-        let _ = network.parameters().shallow_clone().addcdiv_(&self.mean, &denominator);
+        let mut parameters = network.trained_parameters();
+        if decay > 0.0 {
+            let _ = parameters.g_mul_scalar_(1.0 - rate * decay);
+        }
+        let _ = parameters.addcdiv_(&self.mean, &denominator);
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {
@@ -65,9 +80,7 @@ impl Method for Running {
     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         take(state, "mean", &mut self.mean)?;
         take(state, "square", &mut self.square)?;
-        let mut steps = Tensor::from_slice(&[0.0_f64]);
-        take(state, "steps", &mut steps)?;
-        self.steps = steps.double_value(&[0]) as i64;
+        self.steps = take_number(state, "steps")? as i64;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 use super::adam::step_size;
-use super::{Method, take};
+use super::{GradientMethod, take, take_number};
 use crate::error::Result;
 use crate::train::network::{Layer, Network};
 
@@ -64,17 +64,17 @@ struct Side {
 
 impl Running {
     pub fn new(constants: Soap, network: &Network) -> Self {
-        let blocks = network.layers().map(|l| Block::new(l, constants.longest_side)).collect();
+        let blocks = network.trained_layers().map(|l| Block::new(l, constants.longest_side)).collect();
         Self { constants, blocks, steps: 0 }
     }
 }
 
-impl Method for Running {
-    fn step(&mut self, network: &mut Network, gradients: &[Tensor], rate: f64) {
+impl GradientMethod for Running {
+    fn follow(&mut self, network: &Network, gradients: &[Tensor], rate: f64) {
         self.steps += 1;
         let size = step_size(rate, self.constants.beta1, self.constants.beta2, self.steps);
         let refresh = (self.steps as u64).is_multiple_of(self.constants.refresh_every);
-        let layers = network.layers().zip(gradients.chunks_exact(2));
+        let layers = network.trained_layers().zip(gradients.chunks_exact(2));
         for (block, (layer, gradient)) in self.blocks.iter_mut().zip(layers) {
             let gradient = Tensor::cat(&[&gradient[0], &gradient[1].unsqueeze(1)], 1);
             if self.steps == 1 {
@@ -103,9 +103,7 @@ impl Method for Running {
     }
 
     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        let mut steps = Tensor::from_slice(&[0.0_f64]);
-        take(state, "steps", &mut steps)?;
-        self.steps = steps.double_value(&[0]) as i64;
+        self.steps = take_number(state, "steps")? as i64;
         for (i, block) in self.blocks.iter_mut().enumerate() {
             for (name, mut tensor) in block.tensors() {
                 take(state, &format!("{i}.{name}"), &mut tensor)?;

@@ -37,8 +37,7 @@ impl Recipe {
             self.add_loss(&mut trainer, task, &mut data, loss)?;
         }
         let section = &self.optimizer;
-        let optimizer = self.method()?;
-        trainer.optimizer(optimizer, section.rate).seed(self.seed);
+        trainer.optimizer(self.method()?, self.rate()).seed(self.seed);
         trainer.schedule(self.schedule());
         let defaults = Stop::default();
         trainer.stop(Stop {
@@ -83,8 +82,9 @@ impl Recipe {
             positive(loss.points.map(|n| n as f64), "loss.points")?;
         }
         check_hidden(&self.network.layers()).map_err(|e| self.place(e, "network.hidden"))?;
+        self.method()?;
         self.schedule().check().map_err(|e| self.place(e, "schedule"))?;
-        positive(Some(self.optimizer.rate), "optimizer.rate")?;
+        positive(self.optimizer.rate, "optimizer.rate")?;
         positive(self.optimizer.clip, "optimizer.clip")?;
         positive(self.optimizer.refresh_every.map(|n| n as f64), "optimizer.refresh_every")?;
         positive(Some(self.stop.iterations as f64), "stop.iterations")?;

@@ -97,18 +97,16 @@ impl Recipe {
         if section.form == FormName::Direct {
             return Ok(Form::Direct);
         }
-        let states = task.state_columns().ok_or_else(|| {
-            let remedy = "use the direct form, or give every state a range";
-            self.fault("a residual form of states that are not inputs", "network.form", remedy)
-        })?;
         match task.kind() {
-            Kind::StepMap { .. } => Ok(Form::Step { states }),
+            Kind::StepMap { .. } => {
+                Ok(Form::Step { states: task.state_columns().expect("a step map's states are inputs") })
+            }
             Kind::SolutionMap | Kind::Derivative => {
                 let relaxation = section.relaxation.ok_or_else(|| {
                     let remedy = "give the time in which the solution leaves its initial state";
                     self.fault("no relaxation time", "network.relaxation", remedy)
                 })?;
-                Ok(Form::Solution { time: 0, states, relaxation: relaxation.0 })
+                Ok(Form::Solution { time: 0, states: task.initial().to_vec(), relaxation: relaxation.0 })
             }
         }
     }

@@ -54,10 +54,13 @@ impl Recipe {
             (ScalingName::None, _) | (ScalingName::Auto, None) => Ok(Scaling::identity(n)),
             (ScalingName::Auto | ScalingName::Data, Some(data)) => {
                 let (inputs, targets) = &data.training;
-                let (Form::Solution { states, .. } | Form::Step { states }) = form else {
+                let Some(states) = form.states() else {
                     return Scaling::from_data(targets.view());
                 };
-                let changes = targets - &inputs.select(Axis(1), states);
+                let mut changes = targets.clone();
+                for (mut row, inputs) in changes.rows_mut().into_iter().zip(inputs.rows()) {
+                    row.iter_mut().zip(&states).for_each(|(x, state)| *x -= state.of(inputs));
+                }
                 let spread: Array1<f64> = changes.std_axis(Axis(0), 0.0);
                 let scale = spread.iter().map(|&s| if s > 0.0 { s } else { 1.0 }).collect();
                 // No shift: a network of zeros then leaves cells where they are.
