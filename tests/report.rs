@@ -88,7 +88,7 @@ fn solution_map() -> Arc<Surrogate> {
 }
 
 fn few_cells() -> Options {
-    Options { cells: 40, seed: 7, n_threads: 2 }
+    Options { cells: 40, seed: 7, n_threads: 2, ..Options::default() }
 }
 
 fn losses_csv(folder: &Path) -> PathBuf {
@@ -143,6 +143,8 @@ fn command(file: &Path, out: &Path) -> Command {
         tissue_json: None,
         cells: 40,
         seed: 7,
+        long_steps: 0,
+        long_cells: 8,
         json: false,
     }
 }
@@ -396,4 +398,34 @@ fn wrong_inputs_give_one_clear_error() {
     assert!(message.contains("cannot make the folder"), "{message}");
     let message = Losses::read(&folder.path().join("absent.csv")).unwrap_err().to_string();
     assert!(message.contains("absent.csv") && message.contains("check the path"), "{message}");
+}
+
+#[test]
+fn a_long_rollout_tells_whether_a_step_map_keeps_time() {
+    let options = Options { long_steps: 60_000, long_cells: 6, ..few_cells() };
+    let long = |euler_dt: f64| {
+        let map = euler_step_map(euler_dt, 1.0);
+        let (inputs, outputs) = (map.inputs().to_vec(), map.outputs().to_vec());
+        let program = map.program().unwrap().clone();
+        let map = Surrogate::new(Kind::StepMap { dt: 0.01 }, inputs, outputs, program).unwrap();
+        let report =
+            Report::new("map", &Arc::new(map.with_cell_model(cubic())), None, None, options).unwrap();
+        assert!(report.html().contains("id=\"long-rollout\"") && report.summary().contains("60000 steps"));
+        report.numbers().long_rollout.clone().unwrap()
+    };
+    let right = long(0.01);
+    assert!(right.oscillating > 0.1 && right.collapsed == 0.0 && right.not_finite == 0.0, "{right:?}");
+    assert!(right.period_error_maximum.unwrap() < 1e-3, "{right:?}");
+    assert!((right.excursion - right.reference_excursion).abs() < 0.01, "{right:?}");
+    // Its time goes 2 % faster than it says.
+    let fast = long(0.0102);
+    let error = fast.period_error_mean.unwrap();
+    assert!((error - 0.02 / 1.02).abs() < 1e-3, "{fast:?}");
+    // A step of Euler so long that u explodes.
+    let exploding = long(0.9);
+    assert!(exploding.not_finite > 0.5 && exploding.period_error_mean.is_none(), "{exploding:?}");
+
+    let short = Options { long_steps: 10_000, ..options };
+    let error = Report::new("map", &euler_step_map(0.01, 1.0), None, None, short).unwrap_err().to_string();
+    assert!(error.contains("20000 steps"), "{error}");
 }

@@ -1,8 +1,18 @@
 //! Losses over several steps, and step maps whose states stay within bounds.
 #![cfg(feature = "train")]
 
-use emucell::Activation;
-use emucell::train::{Criterion, DataLoss, Form, FullyConnected, Loss, Model, RolloutLoss, Scaling};
+use std::path::Path;
+use std::sync::Arc;
+
+use emucell::format::onnx;
+use emucell::session::{Cells, Session, SessionOptions};
+use emucell::surrogate::{Kind, Role};
+use emucell::train::recipe::{Options, Recipe, Trained, run};
+use emucell::train::{
+    Criterion, DataLoss, Form, FullyConnected, Loss, Model, RolloutLoss, RolloutValidation, Scaling, Trainer,
+};
+use emucell::view::ViewMut;
+use emucell::{Activation, ErrorKind};
 use ndarray::{Array2, s};
 
 /// A step map of two states (columns 1 and 2) and a drive (column 0), in double precision.
@@ -183,5 +193,148 @@ fn bounds_are_in_the_exported_program() {
     assert!(limited > 20);
     for bad in [&bounds[..1], &[[0.0, 1.0], [1.0, 0.0]], &[[0.0, 1.0], [0.0, f64::INFINITY]]] {
         assert!(self::model(5).bounded(bad).is_err());
+    }
+}
+
+#[test]
+fn validation_by_rollout_keeps_the_weights_that_roll_out_best() {
+    tch::set_num_threads(1);
+    // States that the model itself gave, from which its weights are then moved away.
+    let own = model(4);
+    let inputs = trajectories(4, 1).0;
+    let mut states = ndarray::Array3::zeros((4, 7, 2));
+    let mut now = inputs.clone();
+    for step in 0..7 {
+        let next = own.predict(now.view());
+        now.slice_mut(s![.., 1..]).assign(&next);
+        states.slice_mut(s![.., step, ..]).assign(&next);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (x, y) = trajectories(6, 5);
+    let mut trainer = Trainer::new(model(4), folder.path()).unwrap();
+    trainer.add_loss(DataLoss::new(Criterion::Mse, x.clone(), y.clone()), 1.0).validate_every(10);
+    let cells = |units| RolloutValidation::new(inputs.clone(), states.clone(), vec![1, 2], units);
+    trainer.validate_by_rollout(cells(vec![2.0, 3.0]));
+    let outcome = trainer.train(100).unwrap();
+    // The loss falls all the time, and the first weights roll out without error.
+    assert_eq!((outcome.best_iteration, outcome.best_validation), (0, 0.0));
+    let text = std::fs::read_to_string(folder.path().join("losses.csv")).unwrap();
+    assert!(text.starts_with("iteration,\"data\",total,validation,held_out,rate,seconds\n0,,,0.0"), "{text}");
+    let rows: Vec<Vec<f64>> =
+        text.lines().skip(2).map(|l| l.split(',').map(|x| x.parse().unwrap()).collect()).collect();
+    let (first, last) = (&rows[0], &rows[rows.len() - 1]);
+    assert!(last[3] > 0.0 && last[4] < first[4], "{text}");
+
+    let mut wrong = Trainer::new(model(4), folder.path()).unwrap();
+    wrong.add_loss(DataLoss::new(Criterion::Mse, x, y), 1.0).validate_by_rollout(cells(vec![1.0]));
+    assert!(wrong.train(10).unwrap_err().to_string().contains("validation by rollout"));
+}
+
+fn trained(text: &str, folder: &Path) -> emucell::Result<Trained> {
+    let options = Options {
+        folder: folder.to_owned(),
+        device: tch::Device::Cpu,
+        n_threads: 1,
+        force: false,
+        interrupt: None,
+        on_progress: None,
+    };
+    run(&Recipe::parse(text)?, options)
+}
+
+/// Steps from 0.05 to 0.5 ms in one network.
+const ANY_STEP: &str = r#"
+seed = 3
+[surrogate]
+kind = "step_map"
+problem = "d"
+dt = ["0.05 ms", "0.5 ms"]
+[data]
+pairs = 3000
+[network]
+hidden = [["tanh", 16], ["tanh", 16]]
+form = "residual"
+bounded = true
+[[loss]]
+kind = "rollout"
+horizon = 2
+noise = 0.001
+criterion = "huber"
+batch = 128
+[stop]
+iterations = 1500
+validate_every = 100
+[validation]
+cells = 32
+[evaluation]
+cells = 50
+dt = "0.1 ms"
+horizon = "5 ms"
+"#;
+
+#[test]
+fn a_step_map_may_read_its_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let result = trained(ANY_STEP, folder.path()).unwrap();
+    let of_tenth = result.evaluation.unwrap().exact.mean_absolute;
+    assert!(of_tenth < 0.1, "{of_tenth}");
+    let surrogate = Arc::new(onnx::load(&result.surrogate).unwrap());
+    assert_eq!(surrogate.kind(), Kind::StepMap { dt: 0.5 });
+    let step = surrogate.step_input().unwrap();
+    assert_eq!((step.name.as_str(), step.role, step.range), ("dt", Role::Time, Some([0.05, 0.5])));
+    let losses = std::fs::read_to_string(folder.path().join("losses.csv")).unwrap();
+    assert!(losses.contains("held_out"), "{losses}");
+
+    // Ten steps of 0.05 ms, five of 0.1 ms and one of 0.5 ms arrive at about the same place.
+    let mut session = Session::new(Arc::clone(&surrogate), &SessionOptions::default()).unwrap();
+    let mut after = |dt: f64, n_steps: u32| -> Result<[f64; 2], emucell::Error> {
+        let (mut state, parameters) = ([0.6, 0.05], [0.5]);
+        let mut cells = Cells::new(ViewMut::array_of_structures(&mut state, 2)?);
+        cells.parameters = Some(emucell::view::View::array_of_structures(&parameters, 1)?.into());
+        session.step(cells, dt, n_steps)?;
+        Ok(state)
+    };
+    let far = after(0.5, 1).unwrap();
+    assert!(far[0] > 0.65, "{far:?}");
+    for (dt, n_steps) in [(0.05, 10), (0.1, 5), (0.25, 2)] {
+        let near = after(dt, n_steps).unwrap();
+        assert!((near[0] - far[0]).abs() < 0.1 && (near[1] - far[1]).abs() < 0.03, "{dt}: {near:?} {far:?}");
+    }
+    for dt in [0.04, 0.51, 0.0, -0.1, f64::NAN, f64::INFINITY] {
+        let error = after(dt, 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongStep, "{error}");
+        assert!(error.to_string().contains("from 0.05 to 0.5"), "{error}");
+    }
+}
+
+#[test]
+fn keys_of_step_maps_that_make_no_sense_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to, wanted) in [
+        (
+            "[\"0.05 ms\", \"0.5 ms\"]",
+            "[\"0.5 ms\", \"0.05 ms\"]",
+            &["surrogate.dt", "shorter one first"][..],
+        ),
+        ("[\"0.05 ms\", \"0.5 ms\"]", "[\"0.5 ms\"]", &["not two steps", "\"dt\""]),
+        ("[\"0.05 ms\", \"0.5 ms\"]", "[\"0.05 ms\", \"0.5 mV\"]", &["wrong unit", "\"dt\""]),
+        ("horizon = 2", "", &["loss.horizon", "number of steps"]),
+        ("pairs = 3000", "pairs = 3000\nalong = 1", &["loss.horizon", "data.along"]),
+        ("noise = 0.001", "noise = -1.0", &["loss.noise", "-1"]),
+        ("noise = 0.001", "grow_until = 2.0", &["loss.grow_until", "0 to 1"]),
+        ("kind = \"rollout\"", "kind = \"data\"", &["loss.horizon", "rollout"]),
+        ("bounded = true", "margin = 0.1", &["network.margin", "bounded = true"]),
+        ("bounded = true", "bounded = true\nmargin = -0.1", &["network.margin", "-0.1"]),
+        ("cells = 32", "cells = 0", &["validation.cells"]),
+        ("cells = 32", "by = \"loss\"\nhorizon = \"5 ms\"", &["validation.by", "rollout"]),
+        ("cells = 32", "horizon = \"0.1 ms\"", &["validation.horizon", "one step"]),
+        ("dt = \"0.1 ms\"", "dt = \"0.6 ms\"", &["evaluation.dt", "0.05 to 0.5"]),
+    ] {
+        assert!(ANY_STEP.contains(from), "{from}");
+        let error = trained(&ANY_STEP.replace(from, to), folder.path()).map(|_| ()).unwrap_err();
+        let message = error.to_string();
+        for part in wanted {
+            assert!(message.contains(part), "{part} is missing in: {message}");
+        }
     }
 }

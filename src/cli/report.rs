@@ -31,6 +31,12 @@ pub struct Report {
     /// Seed that they are drawn with; take another than training's
     #[arg(long, value_name = "S", default_value_t = Options::default().seed)]
     pub seed: u64,
+    /// Also roll a step map out over N steps in a row: does it stay in its domain, does it keep time
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub long_steps: u64,
+    /// Cells of that rollout
+    #[arg(long, value_name = "N", default_value_t = Options::default().long_cells)]
+    pub long_cells: usize,
     /// Print the numbers as JSON
     #[arg(long)]
     pub json: bool,
@@ -54,7 +60,13 @@ impl Report {
         };
         let name = self.file.file_stem().unwrap_or_default().to_string_lossy();
         let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let options = Options { cells: self.cells, seed: self.seed, n_threads };
+        let options = Options {
+            cells: self.cells,
+            seed: self.seed,
+            n_threads,
+            long_steps: self.long_steps,
+            long_cells: self.long_cells,
+        };
         let report = report::Report::new(&name, &surrogate, losses.as_ref(), tissue.as_ref(), options)?;
         report.write(&self.out)?;
         if self.json {

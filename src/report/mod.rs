@@ -7,6 +7,7 @@ pub(crate) mod draw;
 pub mod evaluate;
 mod losses;
 pub(crate) mod page;
+mod steady;
 mod tissue;
 mod verdict;
 
@@ -26,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::format::atomic;
 use crate::program::Program;
 use crate::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
-use evaluate::{Accuracy, AgainstEuler, Comparison, Draw, Speed};
+use evaluate::{Accuracy, AgainstEuler, Comparison, Draw, LongRollout, Speed};
 use verdict::Verdict;
 
 /// Most cells of an evaluation, which are kept in memory with all their samples.
@@ -41,11 +42,15 @@ pub struct Options {
     pub seed: u64,
     /// Threads of the reference solver; they do not change the numbers.
     pub n_threads: usize,
+    /// Steps in a row of a step map's long rollout; none is made if 0.
+    pub long_steps: u64,
+    /// Cells of the long rollout.
+    pub long_cells: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cells: 2000, seed: 19_520_828, n_threads: 1 }
+        Self { cells: 2000, seed: 19_520_828, n_threads: 1, long_steps: 0, long_cells: 256 }
     }
 }
 
@@ -60,6 +65,8 @@ pub struct Numbers {
     pub accuracy: Vec<Accuracy>,
     /// Why there are no errors.
     pub accuracy_missing: Option<String>,
+    /// A step map over thousands of steps, if that was asked for.
+    pub long_rollout: Option<LongRollout>,
     /// Its speed.
     pub speed: Speed,
     /// Where its training ended, if loss curves were given.
@@ -70,7 +77,8 @@ pub struct Numbers {
 
 impl Numbers {
     fn speed_verdict(&self, euler: &AgainstEuler) -> Verdict {
-        let time = self.surrogate.inputs.iter().find(|v| v.role == Role::Time);
+        let is_time = |v: &&Variable| v.role == Role::Time && self.surrogate.dt.is_none();
+        let time = self.surrogate.inputs.iter().find(is_time);
         let horizon = time.and_then(|v| v.range).map_or(50.0, |[_, end]| end);
         let equal = self.accuracy.first().and_then(|a| a.equal_euler_dt);
         verdict::on_speed(euler, self.surrogate.dt, horizon, equal)
@@ -175,6 +183,13 @@ impl Report {
             Ok(counterpart) => evaluate::compare(surrogate, counterpart, draw)?,
             Err(_) => Vec::new(),
         };
+        let long_rollout = match (&comparable, options.long_steps) {
+            (Ok(counterpart), steps @ 1..) => {
+                let Options { long_cells, seed, n_threads, .. } = options;
+                evaluate::long_rollout(surrogate, counterpart, steps, long_cells, seed, n_threads)?
+            }
+            _ => None,
+        };
         let mut figures = Figures::default();
         if let (Ok(counterpart), Some(first)) = (&comparable, comparisons.first()) {
             figures = pictures(surrogate, counterpart, first, options.n_threads)?;
@@ -193,6 +208,7 @@ impl Report {
             program_version: env!("CARGO_PKG_VERSION"),
             surrogate: Description::of(surrogate),
             speed: evaluate::measure(surrogate, counterpart.as_ref().ok(), inputs)?,
+            long_rollout,
             accuracy: comparisons.into_iter().map(|c| c.accuracy).collect(),
             accuracy_missing: comparable.err(),
             training: losses.map(Losses::summary),
@@ -219,6 +235,7 @@ impl Report {
         let mut sentences = Vec::new();
         let first = self.numbers.accuracy.first();
         sentences.extend(first.map(verdict::on_accuracy));
+        sentences.extend(self.numbers.long_rollout.as_ref().map(steady::sentence));
         sentences
             .extend(self.numbers.accuracy_missing.as_ref().map(|why| format!("Errors are missing: {why}.")));
         if let Some(euler) = &self.numbers.speed.euler {

@@ -27,6 +27,7 @@ pub fn html(report: &Report) -> String {
                 (heading(report))
                 main {
                     (accuracy(numbers))
+                    (super::steady::section(numbers.long_rollout.as_ref()))
                     (pictures(report))
                     (speed(numbers))
                     (training(report))

@@ -133,7 +133,8 @@ impl Session {
     }
 
     /// Advances `cells` in place by `n_steps` steps of length `dt`, in the unit of the
-    /// surrogate's time. A step map takes its own Δt only; a solution map any.
+    /// surrogate's time. A step map takes its own Δt only, unless it reads the step (an input of
+    /// role time): then any in that input's range. A solution map takes any.
     ///
     /// # Errors
     /// Another Δt, missing or superfluous stimulus or parameters, views of other shapes, an index
@@ -196,6 +197,19 @@ impl Session {
     fn check_step(&self, dt: f64) -> Result<()> {
         match self.surrogate.kind() {
             // Simulators compute Δt as a quotient or from text: the last digits do not matter.
+            Kind::StepMap { .. } if self.surrogate.step_input().is_some() => {
+                let range = self.surrogate.step_input().and_then(|v| v.range);
+                let [low, high] = range.unwrap_or([0.0, f64::MAX]);
+                let margin = 1e-9 * dt.abs();
+                if dt > 0.0 && (low - margin..=high + margin).contains(&dt) {
+                    return Ok(());
+                }
+                Err(Error::new(
+                    ErrorKind::WrongStep,
+                    format!("a step of {dt} for a step map trained for steps from {low} to {high}"),
+                )
+                .remedy("call with a step between them"))
+            }
             Kind::StepMap { dt: own } if (dt - own).abs() <= 1e-9 * own => Ok(()),
             Kind::StepMap { dt: own } => Err(Error::new(
                 ErrorKind::WrongStep,

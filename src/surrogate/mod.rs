@@ -26,7 +26,9 @@ pub enum Kind {
     SolutionMap,
     /// (x, stimulus, parameters) → x after `dt`.
     StepMap {
-        /// Δt in the unit of the surrogate's time, milliseconds for the shipped cell models.
+        /// Δt in the unit of the surrogate's time, milliseconds for the shipped cell models. Of a
+        /// map that reads its step (an input of role time), the step to take unless there is a
+        /// reason for another one.
         dt: f64,
     },
     /// Outputs with a derivative of them, to evaluate; see [`Surrogate::derivative`].
@@ -71,8 +73,8 @@ impl Surrogate {
     /// A surrogate of `kind` whose `network` (a program, mostly) takes `inputs` and gives
     /// `outputs`, column by column.
     ///
-    /// A step map's outputs are its state inputs, in the same order; a solution map has at
-    /// most one input of role time. Names are unique among the inputs.
+    /// A step map's outputs are its state inputs, in the same order. At most one input has the role
+    /// time: in a step map it is the length of the step. Names are unique among the inputs.
     ///
     /// # Errors
     /// Variables that do not fit the network or the kind.
@@ -211,17 +213,23 @@ impl Surrogate {
         states.map(|v| &v.name).eq(self.outputs.iter().map(|v| &v.name))
     }
 
+    /// The input that holds the length of a step map's step, if the map reads it.
+    pub fn step_input(&self) -> Option<&Variable> {
+        let is_step_map = matches!(self.kind, Kind::StepMap { .. });
+        self.inputs.iter().find(|v| is_step_map && v.role == Role::Time)
+    }
+
     fn check_kind(&self) -> Result<()> {
         let times = self.columns_of(Role::Time).len();
         match self.kind {
-            Kind::SolutionMap if times > 1 => {
-                Err(Error::format(format!("a solution map with {times} inputs of role time"))
+            Kind::SolutionMap | Kind::StepMap { .. } if times > 1 => {
+                let kind = self.kind.name().replace('_', " ");
+                Err(Error::format(format!("a {kind} with {times} inputs of role time"))
                     .remedy("give one input the role time"))
             }
             Kind::StepMap { dt } if !(dt.is_finite() && dt > 0.0) => {
                 Err(Error::format(format!("a step map with step {dt}")).remedy("give a positive step"))
             }
-            Kind::StepMap { .. } if times != 0 => Err(Error::format("a step map with an input of role time")),
             Kind::StepMap { .. } if !self.can_step() => {
                 Err(Error::format("a step map whose outputs are not its state inputs in the same order"))
             }
@@ -277,7 +285,13 @@ mod tests {
         let time = |name: &str| Variable::new(name, "ms", Role::Time);
         let times = [time("t"), time("t2"), state("u")];
         assert!(fails(Kind::SolutionMap, &times, &outputs, first_columns(3, 2)).contains("role time"));
-        assert!(fails(step, &times[1..], &outputs[..1], first_columns(2, 1)).contains("role time"));
+        let twice = [state("u"), time("t"), time("t2")];
+        assert!(fails(step, &twice, &outputs[..1], first_columns(3, 1)).contains("2 inputs of role time"));
+        let reads_step = [state("u"), time("dt").with_range(0.1, 2.0)];
+        let reads_step =
+            Surrogate::new(step, reads_step.to_vec(), outputs[..1].to_vec(), first_columns(2, 1)).unwrap();
+        assert_eq!(reads_step.step_input().map(|v| v.name.as_str()), Some("dt"));
+        assert_eq!(good.step_input(), None);
         assert!(
             fails(Kind::StepMap { dt: -1.0 }, &inputs, &outputs, first_columns(3, 2)).contains("step -1")
         );

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Time since the initial state.
+    /// Time since the initial state; in a step map the length of the step.
     Time,
     /// A state of the cell model.
     State,

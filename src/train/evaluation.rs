@@ -61,7 +61,8 @@ pub struct Cells {
     pub horizon: f64,
     /// Milliseconds between samples: a multiple of a step map's step.
     pub every: f64,
-    /// Ranges of the inputs; a solution map's time has the range 0 … 0 here.
+    /// Ranges of the inputs; a solution map's time has the range 0 … 0 here, the step of a map that
+    /// reads it one length.
     pub ranges: Vec<[f64; 2]>,
     /// Threads of the reference solver.
     pub n_threads: usize,
@@ -82,7 +83,11 @@ pub fn evaluate(model: &Model, task: &Task, cells: &Cells) -> Result<Evaluation>
     let times: Vec<f64> = (1..=n_samples).map(|i| cells.every * i as f64).collect();
     let given = match task.kind() {
         Kind::SolutionMap | Kind::Derivative => at_times(model, drawn.clone(), &times),
-        Kind::StepMap { dt } => rolled_out(model, drawn.clone(), cells.every, dt, n_samples)?,
+        Kind::StepMap { dt } => {
+            // A map that reads its step is evaluated at one length.
+            let dt = task.step_column().map_or(dt, |column| cells.ranges[column][0]);
+            rolled_out(model, drawn.clone(), cells.every, dt, n_samples)?
+        }
     };
     let solved = |solver| -> Result<Samples> {
         let states = task.solve(drawn.view(), &times, solver, cells.n_threads)?;

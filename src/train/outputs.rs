@@ -17,7 +17,10 @@ pub(crate) struct Row {
     pub losses: Vec<f64>,
     /// Weighted sum of those.
     pub total: f64,
+    /// What decides: the rolled-out error, if there is one, else what the losses held out.
     pub validation: f64,
+    /// The weighted sum of what the losses held out.
+    pub held_out: f64,
     pub rate: f64,
     pub seconds: f64,
 }
@@ -25,21 +28,27 @@ pub(crate) struct Row {
 impl Row {
     /// As numbers, for a checkpoint.
     pub fn numbers(&self) -> Vec<f64> {
-        let ends = [self.total, self.validation, self.rate, self.seconds];
+        let ends = [self.total, self.validation, self.held_out, self.rate, self.seconds];
         std::iter::once(self.iteration as f64).chain(self.losses.iter().copied()).chain(ends).collect()
+    }
+
+    /// How many numbers a row of `n_losses` losses is.
+    pub fn width(n_losses: usize) -> usize {
+        n_losses + 6
     }
 
     /// From [`Self::numbers`].
     pub fn from_numbers(numbers: &[f64]) -> Option<Self> {
         let (first, rest) = numbers.split_first()?;
-        let (losses, ends) = rest.split_at_checked(rest.len().checked_sub(4)?)?;
+        let (losses, ends) = rest.split_at_checked(rest.len().checked_sub(5)?)?;
         Some(Self {
             iteration: *first as u64,
             losses: losses.to_vec(),
             total: ends[0],
             validation: ends[1],
-            rate: ends[2],
-            seconds: ends[3],
+            held_out: ends[2],
+            rate: ends[3],
+            seconds: ends[4],
         })
     }
 }
@@ -70,17 +79,25 @@ impl Folder {
         pth::save(&self.0.join("best_model.pth"), &model.state_dict())
     }
 
-    pub fn write_losses(&self, names: &[String], rows: &[Row]) -> Result<()> {
+    /// `rolled_out` tells whether validation was by rollout; what the losses held out then has a column of its own.
+    pub fn write_losses(&self, names: &[String], rows: &[Row], rolled_out: bool) -> Result<()> {
         let quoted = names.iter().map(|n| format!("\"{}\"", n.replace('"', "'")));
-        let mut text =
-            format!("iteration,{},total,validation,rate,seconds\n", quoted.collect::<Vec<_>>().join(","));
+        let mut text = format!(
+            "iteration,{},total,validation,{}rate,seconds\n",
+            quoted.collect::<Vec<_>>().join(","),
+            if rolled_out { "held_out," } else { "" }
+        );
         for row in rows {
             let _ = write!(text, "{}", row.iteration);
             for value in row.losses.iter().chain([&row.total]) {
                 // Nothing is known yet at iteration 0.
                 let _ = if value.is_nan() { write!(text, ",") } else { write!(text, ",{value:.9e}") };
             }
-            let _ = writeln!(text, ",{:.9e},{:.6e},{:.3}", row.validation, row.rate, row.seconds);
+            let _ = write!(text, ",{:.9e}", row.validation);
+            if rolled_out {
+                let _ = write!(text, ",{:.9e}", row.held_out);
+            }
+            let _ = writeln!(text, ",{:.6e},{:.3}", row.rate, row.seconds);
         }
         atomic::write(&self.0.join("losses.csv"), text.as_bytes())
     }

@@ -186,10 +186,10 @@ impl Run {
     /// Measures the validation error, keeps the weights if they are the best, writes a row.
     fn validate(&mut self, trainer: &mut Trainer, rate: f64) -> Result<()> {
         self.read(trainer)?;
-        let validation = trainer.validation();
-        if !validation.is_finite() {
+        let held_out = trainer.held_out();
+        if !held_out.is_finite() {
             return Err(Error::numeric(format!(
-                "the validation error became {validation} at iteration {}",
+                "the validation error became {held_out} at iteration {}",
                 self.iteration
             ))
             .at(trainer.folder.path().display().to_string())
@@ -198,6 +198,7 @@ impl Run {
                 self.best_iteration
             )));
         }
+        let validation = trainer.rolled_out().unwrap_or(held_out);
         if validation < self.best_validation {
             (self.best_validation, self.best_iteration) = (validation, self.iteration);
             self.best.copy_(trainer.model.network().parameters());
@@ -211,11 +212,11 @@ impl Run {
         let losses = self.means();
         let total = losses.iter().zip(&trainer.losses).map(|(l, (_, weight))| l * weight).sum();
         let seconds = self.seconds();
-        self.rows.push(Row { iteration: self.iteration, losses, total, validation, rate, seconds });
+        self.rows.push(Row { iteration: self.iteration, losses, total, validation, held_out, rate, seconds });
         self.sums.fill(0.0);
         self.summed = 0;
         if seconds - self.last_losses >= LOSSES_EVERY {
-            trainer.folder.write_losses(&trainer.names(), &self.rows)?;
+            trainer.folder.write_losses(&trainer.names(), &self.rows, trainer.is_rolled_out())?;
             self.last_losses = seconds;
         }
         Ok(())
@@ -252,7 +253,7 @@ impl Run {
 
     pub(super) fn write_files(&self, trainer: &Trainer) -> Result<()> {
         trainer.folder.write_weights(&trainer.model)?;
-        trainer.folder.write_losses(&trainer.names(), &self.rows)?;
+        trainer.folder.write_losses(&trainer.names(), &self.rows, trainer.is_rolled_out())?;
         trainer.folder.write_statistics(&trainer.model, &self.gradients)
     }
 
@@ -273,7 +274,7 @@ impl Run {
         tensors.insert("parameters".to_owned(), trainer.model.network().parameters().copy());
         tensors.insert("best".to_owned(), self.best.copy());
         let rows: Vec<f64> = self.rows.iter().flat_map(Row::numbers).collect();
-        let width = (trainer.losses.len() + 5) as i64;
+        let width = Row::width(trainer.losses.len()) as i64;
         tensors.insert("rows".to_owned(), Tensor::from_slice(&rows).view([-1, width]));
         let sums: Vec<f64> = self.sums.iter().copied().chain([self.summed as f64]).collect();
         tensors.insert("sums".to_owned(), Tensor::from_slice(&sums));
@@ -316,7 +317,7 @@ impl Run {
         });
         let state = state.collect();
         tch::no_grad(|| self.method.restore(&state))?;
-        let width = trainer.losses.len() + 5;
+        let width = Row::width(trainer.losses.len());
         self.rows = numbers(tensor("rows")?).chunks_exact(width).filter_map(Row::from_numbers).collect();
         let sums = numbers(tensor("sums")?);
         let (count, sums) = sums.split_last().ok_or_else(|| Error::format("the checkpoint has no sums"))?;

@@ -1,6 +1,8 @@
 //! What a surrogate is to learn: variables and domain, and how to sample the cell model there.
 
-use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
+use std::thread;
+
+use ndarray::{Array2, Array3, ArrayView1, ArrayView2, ArrayViewMut3, Axis, s};
 
 use super::loss::StimulusSource;
 use crate::cell_model::CellModel;
@@ -10,8 +12,8 @@ use crate::surrogate::{Kind, Role, Variable};
 
 /// A cell model with the inputs and outputs of its surrogate.
 ///
-/// Inputs are, in this order: the time (of a solution map), the states that vary, and what sets
-/// the stimulus, if it varies. States that do not vary start from fixed values.
+/// Inputs are, in this order: the time (of a solution map), the states that vary, the step (of a
+/// step map that reads it), and what sets the stimulus, if it varies. States that do not vary start from fixed values.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// None where all that is known are recorded steps.
@@ -22,6 +24,8 @@ pub struct Task {
     /// Input column of each state, or the value from which it starts.
     initial: Vec<Initial>,
     stimulus: StimulusSource,
+    /// Input column of the step's length, if the step map reads it.
+    step: Option<usize>,
     /// A state for cells to start in, if it is known.
     start: Option<Vec<f64>>,
 }
@@ -73,12 +77,24 @@ impl Task {
         stimulus: TaskStimulus,
     ) -> Self {
         let time = Variable::new("t", "ms", Role::Time).with_range(0.0, horizon);
-        Self::new(cell_model, Kind::SolutionMap, vec![time], states, stimulus, "0")
+        Self::new(cell_model, Kind::SolutionMap, vec![time], states, None, stimulus, "0")
     }
 
     /// A step map over `dt` milliseconds; every state has a range.
     pub fn step_map(cell_model: CellModel, dt: f64, states: &[[f64; 2]], stimulus: TaskStimulus) -> Self {
-        Self::new(cell_model, Kind::StepMap { dt }, Vec::new(), states, stimulus, "")
+        Self::new(cell_model, Kind::StepMap { dt }, Vec::new(), states, None, stimulus, "")
+    }
+
+    /// A step map that reads its step (input `dt`), of any length in the range `dt`, milliseconds.
+    pub fn step_map_of_any(
+        cell_model: CellModel,
+        dt: [f64; 2],
+        states: &[[f64; 2]],
+        stimulus: TaskStimulus,
+    ) -> Self {
+        let [low, longest] = dt;
+        let step = Variable::new("dt", "ms", Role::Time).with_range(low, longest);
+        Self::new(cell_model, Kind::StepMap { dt: longest }, Vec::new(), states, Some(step), stimulus, "")
     }
 
     fn new(
@@ -86,6 +102,7 @@ impl Task {
         kind: Kind,
         mut inputs: Vec<Variable>,
         states: &[[f64; 2]],
+        step: Option<Variable>,
         stimulus: TaskStimulus,
         suffix: &str,
     ) -> Self {
@@ -100,6 +117,8 @@ impl Task {
             let name = format!("{}{suffix}", state.name);
             inputs.push(Variable::new(&name, state.unit, Role::State).with_range(low, high));
         }
+        let step_column = step.is_some().then_some(inputs.len());
+        inputs.extend(step);
         let stimulus = match stimulus {
             TaskStimulus::Fixed(value) => StimulusSource::Constant(value),
             TaskStimulus::Input { variable, factor, offset } => {
@@ -115,7 +134,16 @@ impl Task {
             Initial::Column(_) => own,
         };
         let start = Some(initial.iter().zip(own).map(start).collect());
-        Self { cell_model: Some(cell_model), kind, inputs, outputs, initial, stimulus, start }
+        Self {
+            cell_model: Some(cell_model),
+            kind,
+            inputs,
+            outputs,
+            initial,
+            stimulus,
+            step: step_column,
+            start,
+        }
     }
 
     /// A step map over `dt` milliseconds of a model that only recorded steps are known of: its `states` and the
@@ -143,6 +171,7 @@ impl Task {
             outputs,
             initial,
             stimulus: source,
+            step: None,
             start,
         }
     }
@@ -180,6 +209,11 @@ impl Task {
     /// Input columns of the states, if every state is an input.
     pub fn state_columns(&self) -> Option<Vec<usize>> {
         self.initial.iter().map(|i| i.column()).collect()
+    }
+
+    /// Input column of the step's length, if the step map reads it.
+    pub fn step_column(&self) -> Option<usize> {
+        self.step
     }
 
     /// Ranges of the inputs.
@@ -252,6 +286,37 @@ impl Task {
         Ok((inputs, outputs))
     }
 
+    /// Exact states of cells with these inputs after each of `n_steps` steps of a step map, of the
+    /// cell's own length if the map reads it: cells × steps × states.
+    ///
+    /// # Errors
+    /// As [`Self::solve`], and a solution map.
+    pub fn follow(&self, inputs: ArrayView2<f64>, n_steps: usize, n_threads: usize) -> Result<Array3<f64>> {
+        let Kind::StepMap { dt } = self.kind else {
+            return Err(Error::invalid("steps are of step maps"));
+        };
+        let times = |dt: f64| (1..=n_steps).map(|i| i as f64 * dt).collect::<Vec<_>>();
+        let Some(step) = self.step else {
+            return self.solve(inputs, &times(dt), SolverChoice::Reference, n_threads);
+        };
+        let mut states = Array3::zeros((inputs.nrows(), n_steps, self.outputs.len()));
+        let share = inputs.nrows().div_ceil(n_threads.max(1)).max(1);
+        thread::scope(|scope| {
+            let parts =
+                states.axis_chunks_iter_mut(Axis(0), share).zip(inputs.axis_chunks_iter(Axis(0), share));
+            let solve = |(mut states, inputs): (ArrayViewMut3<f64>, ArrayView2<f64>)| -> Result<()> {
+                for (i, cell) in inputs.axis_chunks_iter(Axis(0), 1).enumerate() {
+                    let own = self.solve(cell, &times(cell[[0, step]]), SolverChoice::Reference, 1)?;
+                    states.slice_mut(s![i..=i, .., ..]).assign(&own);
+                }
+                Ok(())
+            };
+            let threads: Vec<_> = parts.map(|part| scope.spawn(move || solve(part))).collect();
+            threads.into_iter().try_for_each(|t| t.join().expect("the solver does not panic"))
+        })?;
+        Ok(states)
+    }
+
     /// A step map's inputs and exact outputs: `n` pairs of states one step apart, of which
     /// `n_along` consecutive ones lie on a trajectory that starts anywhere in the domain.
     ///
@@ -265,13 +330,9 @@ impl Task {
         seed: u64,
         n_threads: usize,
     ) -> Result<(Array2<f64>, Array2<f64>)> {
-        let Kind::StepMap { dt } = self.kind else {
-            return Err(Error::invalid("pairs are of step maps"));
-        };
         let n_states = self.outputs.len();
         let cells = sampling.sample(&self.ranges(), n.div_ceil(n_along), seed)?;
-        let times: Vec<f64> = (1..=n_along).map(|i| i as f64 * dt).collect();
-        let states = self.solve(cells.view(), &times, SolverChoice::Reference, n_threads)?;
+        let states = self.follow(cells.view(), n_along, n_threads)?;
         let rows = cells.nrows() * n_along;
         let inputs =
             Array2::from_shape_fn((rows, cells.ncols()), |(row, j)| match (row / n_along, row % n_along) {

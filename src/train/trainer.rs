@@ -9,6 +9,7 @@ use super::loss::Loss;
 use super::model::Model;
 use super::optimizer::Optimizer;
 use super::outputs::Folder;
+use super::rollout::{PreparedRollout, RolloutValidation};
 use super::run::Run;
 use super::schedule::Schedule;
 use crate::activation::Activation;
@@ -95,6 +96,7 @@ pub struct Trainer {
     pub(super) seed: u64,
     pub(super) recipe: String,
     pub(super) resume: bool,
+    rollout: Option<(RolloutValidation, Option<PreparedRollout>)>,
     pub(super) interrupt: Option<Arc<AtomicBool>>,
     pub(super) on_progress: Option<OnProgress>,
 }
@@ -120,6 +122,7 @@ impl Trainer {
             seed: 0,
             recipe: String::new(),
             resume: false,
+            rollout: None,
             interrupt: None,
             on_progress: None,
         })
@@ -159,6 +162,13 @@ impl Trainer {
     /// Iterations between validations; 500 if not called.
     pub fn validate_every(&mut self, iterations: u64) -> &mut Self {
         self.validate_every = iterations;
+        self
+    }
+
+    /// Validates a step map by its error over many steps in a row, which then decides which weights
+    /// are the best and when training ends early, instead of what the losses held out.
+    pub fn validate_by_rollout(&mut self, cells: RolloutValidation) -> &mut Self {
+        self.rollout = Some((cells, None));
         self
     }
 
@@ -205,6 +215,9 @@ impl Trainer {
             loss.prepare(&self.model, seed)?;
         }
         self.check_method()?;
+        if let Some((cells, prepared)) = &mut self.rollout {
+            *prepared = Some(cells.prepare(&self.model)?);
+        }
         let mut run = Run::start(self, iterations);
         if self.resume
             && let Some(checkpoint) = Checkpoint::load(&self.folder.checkpoint())?
@@ -314,12 +327,22 @@ impl Trainer {
         self.losses.iter().map(|(loss, _)| loss.name().to_owned()).collect()
     }
 
-    /// The validation error: the weighted sum of what the losses held out.
-    pub(super) fn validation(&self) -> f64 {
+    /// The weighted sum of what the losses held out.
+    pub(super) fn held_out(&self) -> f64 {
         let terms = self.losses.iter().filter_map(|(loss, weight)| {
             let value = tch::no_grad(|| loss.on_validation(&self.model))?;
             Some(value.double_value(&[]) * weight)
         });
         terms.sum()
+    }
+
+    /// The error over many steps in a row, if that is what validation goes by.
+    pub(super) fn rolled_out(&self) -> Option<f64> {
+        let (_, prepared) = self.rollout.as_ref()?;
+        Some(prepared.as_ref().expect("prepared before training").error(&self.model))
+    }
+
+    pub(super) fn is_rolled_out(&self) -> bool {
+        self.rollout.is_some()
     }
 }

@@ -83,6 +83,7 @@ impl Recipe {
         }
         check_hidden(&self.network.layers()).map_err(|e| self.place(e, "network.hidden"))?;
         self.method()?;
+        self.check_validation()?;
         self.schedule().check().map_err(|e| self.place(e, "schedule"))?;
         positive(self.optimizer.rate, "optimizer.rate")?;
         positive(self.optimizer.clip, "optimizer.clip")?;

@@ -22,6 +22,8 @@ pub struct EvaluationSection {
     pub seed: Option<u64>,
     /// Time evaluated or rolled out; a solution map's horizon or 50 ms if not given.
     pub horizon: Option<Milliseconds>,
+    /// The step, of a step map that reads it; the longest if not given.
+    pub dt: Option<Milliseconds>,
     /// Time between samples; a 25th of a solution map's horizon or 1 ms if not given.
     pub every: Option<Milliseconds>,
     /// Ranges that differ from the training's; `k` may stand for the stimulus.
@@ -41,9 +43,10 @@ impl Recipe {
             let remedy = "use another seed than the recipe's, or none";
             return Err(self.fault("training cells for evaluation", "evaluation.seed", remedy));
         }
+        let step = self.evaluated_step(task)?;
         let (horizon, every) = match task.kind() {
+            Kind::StepMap { .. } => (50.0, step * (1.0 / step).round().max(1.0)),
             Kind::SolutionMap | Kind::Derivative => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
-            Kind::StepMap { dt } => (50.0, dt * (1.0 / dt).round().max(1.0)),
         };
         let mut domain: BTreeMap<_, _> = section.domain.clone();
         for (name, &range) in &domain {
@@ -71,13 +74,12 @@ impl Recipe {
         if task.kind() == Kind::SolutionMap {
             ranges[0] = [0.0, 0.0];
         }
+        if let Some(column) = task.step_column() {
+            ranges[column] = [step, step];
+        }
         let cells = if ranges.len() == 1 { 1 } else { section.cells.unwrap_or(2000) };
         let horizon = section.horizon.map_or(horizon, |h| h.0);
         let every = section.every.map_or(every, |e| e.0);
-        let step = match task.kind() {
-            Kind::StepMap { dt } => dt,
-            Kind::SolutionMap | Kind::Derivative => EULER_DT,
-        };
         let whole = |time: f64, part: f64| {
             let n = (time / part).round();
             n >= 1.0 && (n * part - time).abs() <= 1e-9 * time
@@ -89,5 +91,27 @@ impl Recipe {
             return Err(self.fault(what, "evaluation.every", remedy));
         }
         Ok(Some(Cells { cells, seed, horizon, every, ranges, n_threads }))
+    }
+
+    /// The step that a step map is evaluated with; Euler's for a solution map.
+    fn evaluated_step(&self, task: &Task) -> Result<f64> {
+        match (task.kind(), task.step_column(), self.evaluation.dt) {
+            (Kind::StepMap { dt }, _, None) => Ok(dt),
+            (Kind::StepMap { .. }, Some(column), Some(dt)) => {
+                let [low, high] = task.ranges()[column];
+                match (low..=high).contains(&dt.0) {
+                    true => Ok(dt.0),
+                    false => {
+                        let remedy = format!("give a step from {low} to {high} ms");
+                        Err(self.fault(format!("a step of {} ms", dt.0), "evaluation.dt", remedy))
+                    }
+                }
+            }
+            (_, None, Some(_)) => {
+                let remedy = "remove it: only a step map with a range of steps is evaluated with one of them";
+                Err(self.fault("a step to evaluate with", "evaluation.dt", remedy))
+            }
+            (Kind::SolutionMap | Kind::Derivative, ..) => Ok(EULER_DT),
+        }
     }
 }

@@ -13,6 +13,7 @@ mod run;
 mod scaling;
 mod steps;
 mod surrogate;
+mod validation;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,11 +23,12 @@ pub use evaluation::EvaluationSection;
 pub use loss::{LossName, LossSection};
 pub use network::{ActivationName, FormName, NetworkSection};
 pub use optimizer::{MethodName, OptimizerSection, ScheduleSection, StopSection};
-pub use quantity::{Milliseconds, Seconds};
+pub use quantity::{Milliseconds, Seconds, StepLength};
 pub use run::{Options, Trained, run};
 pub use scaling::{ScalingName, ScalingSection};
 use serde::{Deserialize, Serialize};
 pub use surrogate::{KindName, SurrogateSection};
+pub use validation::{ValidationName, ValidationSection};
 
 use crate::error::{Error, Result};
 
@@ -60,6 +62,9 @@ pub struct Recipe {
     pub schedule: ScheduleSection,
     /// When training ends.
     pub stop: StopSection,
+    /// What decides which weights are the best.
+    #[serde(default)]
+    pub validation: ValidationSection,
     /// The cells on which the result is measured.
     #[serde(default)]
     pub evaluation: EvaluationSection,

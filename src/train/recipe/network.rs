@@ -7,7 +7,7 @@ use super::data::Data;
 use super::{Milliseconds, Recipe};
 use crate::activation::Activation;
 use crate::error::Result;
-use crate::surrogate::Kind;
+use crate::surrogate::{Kind, Role};
 use crate::train::{Form, FullyConnected, Model, Task};
 
 /// The network and its form.
@@ -20,7 +20,7 @@ pub struct NetworkSection {
     /// How outputs come from the network.
     #[serde(default)]
     pub form: FormName,
-    /// τ of the residual form of a solution map.
+    /// τ of the residual form of a solution map, or of a step map that reads its step (its longest step if not given).
     pub relaxation: Option<Milliseconds>,
     /// Time constants of a solution map's time features.
     #[serde(default)]
@@ -71,7 +71,8 @@ impl Recipe {
     pub(super) fn model(&self, task: &Task, data: Option<&Data>, device: Device) -> Result<Model> {
         let section = &self.network;
         let time_constants: Vec<f64> = section.time_constants.iter().map(|t| t.0).collect();
-        if !time_constants.is_empty() && task.kind() != Kind::SolutionMap {
+        let time = task.inputs().iter().position(|v| v.role == Role::Time);
+        if !time_constants.is_empty() && time.is_none() {
             let remedy = "remove it: a step map has no time";
             return Err(self.fault("time features of a step map", "network.time_constants", remedy));
         }
@@ -84,7 +85,8 @@ impl Recipe {
         let form = self.form(task)?;
         let inputs = self.input_scaling(task, data)?;
         let outputs = self.output_scaling(&form, task, data)?;
-        let model = Model::with_time_features(network, inputs, outputs, form, 0, &time_constants);
+        let model =
+            Model::with_time_features(network, inputs, outputs, form, time.unwrap_or(0), &time_constants);
         let model = model.map_err(|e| self.place(e, "network"))?;
         match self.bounds(task, data)? {
             Some(bounds) => model.bounded(&bounds).map_err(|e| self.place(e, "network.bounded")),
@@ -97,11 +99,16 @@ impl Recipe {
         if section.form == FormName::Direct {
             return Ok(Form::Direct);
         }
-        match task.kind() {
-            Kind::StepMap { .. } => {
+        match (task.kind(), task.step_column()) {
+            // Exact for steps of no length, as a solution map at its initial time.
+            (Kind::StepMap { dt }, Some(time)) => {
+                let relaxation = section.relaxation.map_or(dt, |r| r.0);
+                Ok(Form::Solution { time, states: task.initial().to_vec(), relaxation })
+            }
+            (Kind::StepMap { .. }, None) => {
                 Ok(Form::Step { states: task.state_columns().expect("a step map's states are inputs") })
             }
-            Kind::SolutionMap | Kind::Derivative => {
+            (Kind::SolutionMap | Kind::Derivative, _) => {
                 let relaxation = section.relaxation.ok_or_else(|| {
                     let remedy = "give the time in which the solution leaves its initial state";
                     self.fault("no relaxation time", "network.relaxation", remedy)

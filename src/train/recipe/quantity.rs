@@ -7,6 +7,34 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 #[serde(transparent)]
 pub struct Milliseconds(pub f64);
 
+/// The length of a step: one, `"1 ms"`, or any between two, `["0.1 ms", "1 ms"]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum StepLength {
+    /// Always the same.
+    One(Milliseconds),
+    /// Any from the shortest to the longest.
+    Between(Milliseconds, Milliseconds),
+}
+
+impl<'de> Deserialize<'de> for StepLength {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let own = |e: toml::de::Error| de::Error::custom(e.message());
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::Array(ends) => {
+                let Ok([shortest, longest]) = <[toml::Value; 2]>::try_from(ends) else {
+                    return Err(de::Error::custom(
+                        "not two steps; write the shortest and the longest, for example [\"0.1 ms\", \"1 ms\"]",
+                    ));
+                };
+                let end = |value| Milliseconds::deserialize(value).map_err(own);
+                Ok(Self::Between(end(shortest)?, end(longest)?))
+            }
+            one => Milliseconds::deserialize(one).map(Self::One).map_err(own),
+        }
+    }
+}
+
 /// A time of the clock, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(transparent)]

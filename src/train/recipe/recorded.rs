@@ -3,6 +3,7 @@
 use ndarray::ArrayView1;
 use serde_json::Value;
 
+use super::quantity::StepLength;
 use super::{KindName, Recipe};
 use crate::dataset::Table;
 use crate::error::{Error, Result};
@@ -33,9 +34,9 @@ impl Recipe {
             }
         })?;
         let dt = match (self.surrogate.kind, self.surrogate.dt) {
-            (KindName::StepMap, Some(dt)) => dt.0,
+            (KindName::StepMap, Some(StepLength::One(dt))) => dt.0,
             _ => {
-                let remedy = "set kind = \"step_map\" and dt";
+                let remedy = "set kind = \"step_map\" and one dt";
                 return Err(self.fault("recorded steps are a step map's", "surrogate.kind", remedy));
             }
         };

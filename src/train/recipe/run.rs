@@ -74,6 +74,9 @@ pub fn run(recipe: &Recipe, options: Options) -> Result<Trained> {
     let description = data.as_ref().map_or_else(Map::new, |d| d.description.clone());
     let model = recipe.model(&task, data.as_ref(), device)?;
     let mut trainer = recipe.trainer(&task, data, model, &folder)?;
+    if let Some(rollout) = recipe.rollout(&task, n_threads)? {
+        trainer.validate_by_rollout(rollout);
+    }
     trainer.resume(&identity);
     if let Some(flag) = interrupt {
         trainer.interrupt_by(flag);

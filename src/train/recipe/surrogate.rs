@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::quantity::StepLength;
 use super::{Milliseconds, Recipe};
 use crate::cell_model::CellModel;
 use crate::dataset::Problem;
@@ -24,8 +25,8 @@ pub struct SurrogateSection {
     /// The cell model's parameters that differ from their defaults.
     #[serde(default)]
     pub parameters: BTreeMap<String, f64>,
-    /// A step map's step.
-    pub dt: Option<Milliseconds>,
+    /// A step map's step, or the shortest and the longest step of a map that reads its step.
+    pub dt: Option<StepLength>,
     /// A solution map's longest time.
     pub horizon: Option<Milliseconds>,
 }
@@ -81,7 +82,17 @@ impl Recipe {
         }
         let stimulus = self.stimulus(&cell_model, problem, direct, of_k)?;
         match (section.kind, section.dt, section.horizon) {
-            (KindName::StepMap, Some(dt), None) => Ok(Task::step_map(cell_model, dt.0, &states, stimulus)),
+            (KindName::StepMap, Some(StepLength::One(dt)), None) => {
+                Ok(Task::step_map(cell_model, dt.0, &states, stimulus))
+            }
+            (KindName::StepMap, Some(StepLength::Between(shortest, longest)), None) => {
+                let range = [shortest.0, longest.0];
+                if range[0] >= range[1] {
+                    let remedy = "write the shorter one first, or one step only";
+                    return Err(self.fault("steps that do not go upward", "surrogate.dt", remedy));
+                }
+                Ok(Task::step_map_of_any(cell_model, range, &states, stimulus))
+            }
             (KindName::StepMap, ..) => {
                 Err(self.fault("a step map has a step", "surrogate.dt", "give dt, and no horizon"))
             }
