@@ -253,6 +253,19 @@ module emucell_c
             type(c_ptr), value :: surrogate
         end function
 
+        ! 0 where each output is one state at one time.
+        integer(c_size_t) function emucell_surrogate_n_times(surrogate) bind(c)
+            import :: c_ptr, c_size_t
+            type(c_ptr), value :: surrogate
+        end function
+
+        integer(c_int) function emucell_surrogate_times(surrogate, times, n) bind(c)
+            import :: c_double, c_int, c_ptr, c_size_t
+            type(c_ptr), value :: surrogate
+            real(c_double), intent(inout) :: times(*)
+            integer(c_size_t), value :: n
+        end function
+
         ! Variable i, counted from 0.
         integer(c_int) function emucell_surrogate_input(surrogate, i, out) bind(c)
             import :: c_int, c_ptr, c_size_t, emucell_variable

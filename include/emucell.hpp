@@ -110,9 +110,18 @@ public:
     std::vector<Variable> inputs() const { return variables(n_inputs(), emucell_surrogate_input); }
     std::vector<Variable> outputs() const { return variables(n_outputs(), emucell_surrogate_output); }
 
-    // The state in which a cell starts, in the order of the outputs; throws if the file tells none.
+    // Times of the outputs of a solution map that gives the states at several at once: all states at the first,
+    // then all at the second, ...; empty where each output is one state at one time.
+    std::vector<double> times() const {
+        std::vector<double> times(emucell_surrogate_n_times(raw()));
+        check(emucell_surrogate_times(raw(), times.data(), times.size()));
+        return times;
+    }
+
+    // The state in which a cell starts, in the order of the outputs (of one time); throws if the file tells none.
     std::vector<double> initial_state() const {
-        std::vector<double> state(n_outputs());
+        const std::size_t n_times = emucell_surrogate_n_times(raw());
+        std::vector<double> state(n_times ? n_outputs() / n_times : n_outputs());
         check(emucell_surrogate_initial_state(raw(), state.data(), state.size()));
         return state;
     }

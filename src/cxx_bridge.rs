@@ -150,6 +150,9 @@ pub mod ffi {
         fn dt(self: &Surrogate) -> f64;
         fn inputs(self: &Surrogate) -> Vec<Variable>;
         fn outputs(self: &Surrogate) -> Vec<Variable>;
+        /// Times of the outputs: all states at the first, then all at the second, …; empty where each output is
+        /// one state at one time.
+        fn times(self: &Surrogate) -> Vec<f64>;
         /// The state in which a cell starts; throws if the file tells none.
         fn initial_state(self: &Surrogate) -> Result<Vec<f64>>;
         /// How the surrogate came to be, a JSON object.
@@ -244,6 +247,10 @@ impl Surrogate {
 
     fn outputs(&self) -> Vec<ffi::Variable> {
         self.0.outputs().iter().map(ffi::Variable::from).collect()
+    }
+
+    fn times(&self) -> Vec<f64> {
+        self.0.times().to_vec()
     }
 
     fn initial_state(&self) -> Result<Vec<f64>> {

@@ -167,7 +167,8 @@ pub unsafe extern "C" fn emucell_surrogate_n_inputs(surrogate: *const emucell_su
     unsafe { surrogate.as_ref() }.map_or(0, |s| s.inputs.len())
 }
 
-/// Number of output variables; 0 for NULL. A step map's outputs are its states.
+/// Number of output variables; 0 for NULL. A step map's outputs are its states; those of a solution map are the states,
+/// at each of emucell_surrogate_times() in turn, if there are any.
 ///
 /// # Safety
 /// surrogate is NULL or a live handle.
@@ -175,6 +176,48 @@ pub unsafe extern "C" fn emucell_surrogate_n_inputs(surrogate: *const emucell_su
 pub unsafe extern "C" fn emucell_surrogate_n_outputs(surrogate: *const emucell_surrogate) -> usize {
     // SAFETY: as this function's contract says.
     unsafe { surrogate.as_ref() }.map_or(0, |s| s.outputs.len())
+}
+
+/// Number of times at which a solution map gives the states in one evaluation; 0 for NULL and where each output is one
+/// state at one time.
+///
+/// # Safety
+/// surrogate is NULL or a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_surrogate_n_times(surrogate: *const emucell_surrogate) -> usize {
+    // SAFETY: as this function's contract says.
+    unsafe { surrogate.as_ref() }.map_or(0, |s| s.surrogate.times().len())
+}
+
+/// Copies the times of the outputs, n = emucell_surrogate_n_times() numbers in the unit of the cell model's time
+/// (milliseconds), ascending, to times. The outputs are all states at the first time, then all at the second, …, and are
+/// called like "u@0.8".
+///
+/// Errors: EMUCELL_INVALID_ARGUMENT if n is another number.
+///
+/// # Safety
+/// surrogate is NULL or a live handle; times is NULL or leads to n numbers that may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn emucell_surrogate_times(
+    surrogate: *const emucell_surrogate,
+    times: *mut f64,
+    n: usize,
+) -> emucell_status {
+    guarded(|| {
+        // SAFETY: as this function's contract says.
+        let surrogate = unsafe { required(surrogate, "surrogate")? };
+        let own = surrogate.surrogate.times();
+        if n != own.len() {
+            return Err(Error::invalid(format!("{n} numbers for {} times", own.len()))
+                .remedy("ask emucell_surrogate_n_times() for their number"));
+        }
+        if n > 0 {
+            check_pointer(times.cast_const(), "times")?;
+            // SAFETY: as this function's contract says.
+            unsafe { times.copy_from_nonoverlapping(own.as_ptr(), n) };
+        }
+        Ok(())
+    })
 }
 
 /// Describes input variable i, counted from 0 in the order of evaluate's input columns.
@@ -225,10 +268,11 @@ fn describe(
     }
 }
 
-/// Copies the state in which a cell starts, n numbers in the order of the outputs, to state.
+/// Copies the state in which a cell starts, n numbers in the order of the outputs (of one time, where they are
+/// states at several), to state.
 ///
 /// Errors: EMUCELL_UNSUPPORTED if the file tells no initial state, EMUCELL_INVALID_ARGUMENT if n
-/// is not the number of outputs.
+/// is not the number of states: of outputs, divided by the number of their times if there are any.
 ///
 /// # Safety
 /// surrogate is NULL or a live handle; state is NULL or leads to n numbers that may be written.

@@ -3,6 +3,7 @@
 
 mod derivative;
 mod network;
+mod times;
 mod variable;
 mod verification;
 
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use network::{Graph, Network, Port};
+pub use times::outputs_at;
 pub use variable::{Role, Variable};
 pub use verification::{Verification, Verified};
 
@@ -63,6 +65,7 @@ pub struct Surrogate {
     kind: Kind,
     inputs: Vec<Variable>,
     outputs: Vec<Variable>,
+    times: Vec<f64>,
     initial_state: Option<Vec<f64>>,
     cell_model: Option<CellModelDescription>,
     provenance: serde_json::Map<String, serde_json::Value>,
@@ -102,6 +105,7 @@ impl Surrogate {
             kind,
             inputs,
             outputs,
+            times: Vec::new(),
             initial_state: None,
             cell_model: None,
             provenance: serde_json::Map::new(),
@@ -122,6 +126,7 @@ impl Surrogate {
             kind: Kind::SolutionMap,
             inputs: variables("x", Role::Parameter, network.n_inputs()),
             outputs: variables("y", Role::State, network.n_outputs()),
+            times: Vec::new(),
             initial_state: None,
             cell_model: None,
             provenance: serde_json::Map::new(),
@@ -129,12 +134,13 @@ impl Surrogate {
         }
     }
 
-    /// Adds the state in which a cell starts, in the order of the outputs.
+    /// Adds the state in which a cell starts, in the order of the outputs (of one time, where the outputs are states at
+    /// [several](Self::times)).
     ///
     /// # Errors
-    /// A length other than the number of outputs, or numbers that are not finite.
+    /// A length other than the number of states, or numbers that are not finite.
     pub fn with_initial_state(mut self, state: Vec<f64>) -> Result<Self> {
-        check_count("initial state", state.len(), self.outputs.len())?;
+        check_count("initial state", state.len(), self.n_states())?;
         if let Some(i) = state.iter().position(|x| !x.is_finite()) {
             return Err(Error::format(format!(
                 "initial state of \"{}\" is {}",
@@ -179,7 +185,7 @@ impl Surrogate {
         (0..self.inputs.len()).filter(|&i| self.inputs[i].role == role).collect()
     }
 
-    /// The state in which a cell starts, in the order of the outputs, if the file tells it.
+    /// The state in which a cell starts, in the order of the outputs (of one time), if the file tells it.
     pub fn initial_state(&self) -> Option<&[f64]> {
         self.initial_state.as_deref()
     }

@@ -22,6 +22,9 @@ pub struct Errors {
     pub relative_l2_p99: f64,
     /// Share of cells that fire early only in the surrogate, or only in the reference.
     pub excitation_wrong: f64,
+    /// Share of cells that stay within 0.05 of the reference in every state at all samples.
+    #[serde(default)]
+    pub always_within: f64,
 }
 
 /// Errors of a surrogate on fresh cells.
@@ -33,7 +36,7 @@ pub struct Evaluation {
     pub seed: u64,
     /// Milliseconds evaluated or rolled out.
     pub horizon: f64,
-    /// Samples of a cell, evenly spread over the horizon.
+    /// Samples of a cell, evenly spread over the horizon or at the times of the outputs.
     pub samples: usize,
     /// Share of cells that fire early in the exact solution.
     pub excited: f64,
@@ -45,6 +48,8 @@ pub struct Evaluation {
 
 /// Step of the forward Euler solution, in milliseconds.
 pub const EULER_DT: f64 = 0.01;
+/// The error, in units of each state, within which [`Errors::always_within`] counts cells.
+const WITHIN: f64 = 0.05;
 /// A cell fires when its first state exceeds this …
 const FIRED_ABOVE: f64 = 0.6;
 /// … within this time, in milliseconds. Later all cells of problem C have fired.
@@ -68,20 +73,24 @@ pub struct Cells {
     pub n_threads: usize,
 }
 
-/// Evaluates `model` on fresh cells: a solution map at the sample times, a step map rolled out.
+/// Evaluates `model` on fresh cells: a solution map at the sample times (or its outputs' own), a step map rolled out.
 ///
 /// # Errors
 /// Samples that are no multiple of a step, or an integration that fails.
 pub fn evaluate(model: &Model, task: &Task, cells: &Cells) -> Result<Evaluation> {
-    let n_samples = (cells.horizon / cells.every).round() as usize;
+    let times: Vec<f64> = match task.times() {
+        [] => (1..=(cells.horizon / cells.every).round() as usize).map(|i| cells.every * i as f64).collect(),
+        own => own.to_vec(),
+    };
+    let n_samples = times.len();
     if n_samples == 0 || cells.cells == 0 {
         return Err(
             Error::invalid("an evaluation of no samples").remedy("evaluate at least one cell and sample")
         );
     }
     let drawn = Sampling::Uniform.sample(&cells.ranges, cells.cells, cells.seed)?;
-    let times: Vec<f64> = (1..=n_samples).map(|i| cells.every * i as f64).collect();
     let given = match task.kind() {
+        Kind::SolutionMap if !task.times().is_empty() => model.predict(drawn.view()),
         Kind::SolutionMap | Kind::Derivative => at_times(model, drawn.clone(), &times),
         Kind::StepMap { dt } => {
             // A map that reads its step is evaluated at one length.
@@ -165,6 +174,12 @@ fn errors(given: &Samples, expected: &Samples, times: &[f64]) -> Errors {
         relative_l2_mean: relative.iter().sum::<f64>() / n_cells as f64,
         relative_l2_p99: relative[((n_cells - 1) as f64 * 0.99).ceil() as usize],
         excitation_wrong: wrong as f64 / n_cells as f64,
+        always_within: differences
+            .rows()
+            .into_iter()
+            .filter(|row| row.iter().all(|d| d.abs() <= WITHIN))
+            .count() as f64
+            / n_cells as f64,
     }
 }
 

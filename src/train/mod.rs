@@ -42,7 +42,7 @@ pub use loss::{
     CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, RolloutLoss,
     StimulusSource,
 };
-pub use model::{Form, Model};
+pub use model::{Form, Model, StageNetwork};
 pub use network::{FullyConnected, Network};
 pub(crate) use optimizer::GradientMethod;
 pub use optimizer::{Adam, Lbfgs, LevenbergMarquardt, Optimizer, Soap};

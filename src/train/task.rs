@@ -8,7 +8,7 @@ use super::loss::StimulusSource;
 use crate::cell_model::CellModel;
 use crate::dataset::{Sampling, SolverChoice};
 use crate::error::{Error, Result};
-use crate::surrogate::{Kind, Role, Variable};
+use crate::surrogate::{Kind, Role, Variable, outputs_at};
 
 /// A cell model with the inputs and outputs of its surrogate.
 ///
@@ -21,6 +21,10 @@ pub struct Task {
     kind: Kind,
     inputs: Vec<Variable>,
     outputs: Vec<Variable>,
+    /// Times of the outputs, where they are not one time's.
+    times: Vec<f64>,
+    /// The states themselves.
+    states: Vec<Variable>,
     /// Input column of each state, or the value from which it starts.
     initial: Vec<Initial>,
     stimulus: StimulusSource,
@@ -126,7 +130,7 @@ impl Task {
                 StimulusSource::Input { column: inputs.len() - 1, factor, offset }
             }
         };
-        let outputs =
+        let outputs: Vec<_> =
             cell_model.states().iter().map(|s| Variable::new(s.name, s.unit, Role::State)).collect();
         let own = cell_model.initial_state();
         let start = |(initial, own): (&Initial, f64)| match initial {
@@ -138,12 +142,48 @@ impl Task {
             cell_model: Some(cell_model),
             kind,
             inputs,
+            states: outputs.clone(),
             outputs,
+            times: Vec::new(),
             initial,
             stimulus,
             step: step_column,
             start,
         }
+    }
+
+    /// The same solution map with the states at all of `times`, in milliseconds, as outputs, instead of at the time that
+    /// is an input.
+    ///
+    /// # Errors
+    /// A step map, or times that do not ascend from above 0 to the horizon at most.
+    pub fn at_times(mut self, times: Vec<f64>) -> Result<Self> {
+        if self.kind != Kind::SolutionMap || !self.times.is_empty() {
+            return Err(Error::invalid("output times of a step map").remedy("leave them to solution maps"));
+        }
+        let horizon = self.ranges()[0][1];
+        if self.inputs.len() == 1 {
+            return Err(Error::invalid("output times of a map that reads nothing but the time")
+                .remedy("leave them out, or let a state or the stimulus vary"));
+        }
+        let ascend = times.windows(2).all(|w| w[0] < w[1]);
+        let inside = times.iter().all(|t| *t > 0.0 && *t <= horizon);
+        if times.is_empty() || !ascend || !inside {
+            return Err(Error::invalid(format!("output times {times:?}"))
+                .remedy(format!("give ascending times above 0 and up to the horizon, {horizon} ms")));
+        }
+        self.inputs.remove(0);
+        for initial in &mut self.initial {
+            if let Initial::Column(column) = initial {
+                *column -= 1;
+            }
+        }
+        if let StimulusSource::Input { column, .. } = &mut self.stimulus {
+            *column -= 1;
+        }
+        self.outputs = outputs_at(&self.outputs, &times);
+        self.times = times;
+        Ok(self)
     }
 
     /// A step map over `dt` milliseconds of a model that only recorded steps are known of: its `states` and the
@@ -154,7 +194,7 @@ impl Task {
         stimulus: Option<Variable>,
         start: Option<Vec<f64>>,
     ) -> Self {
-        let outputs = states.iter().map(|s| Variable::new(&s.name, &s.unit, Role::State)).collect();
+        let outputs: Vec<_> = states.iter().map(|s| Variable::new(&s.name, &s.unit, Role::State)).collect();
         let initial = (0..states.len()).map(Initial::Column).collect();
         let mut inputs = states;
         let source = match stimulus {
@@ -168,7 +208,9 @@ impl Task {
             cell_model: None,
             kind: Kind::StepMap { dt },
             inputs,
+            states: outputs.clone(),
             outputs,
+            times: Vec::new(),
             initial,
             stimulus: source,
             step: None,
@@ -191,9 +233,25 @@ impl Task {
         &self.inputs
     }
 
-    /// The surrogate's outputs: the states.
+    /// The surrogate's outputs: the states, at each of [`Self::times`] in turn, if there are any.
     pub fn outputs(&self) -> &[Variable] {
         &self.outputs
+    }
+
+    /// Milliseconds of the outputs; empty where they are the states at one time.
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
+    /// The states, without times.
+    pub fn states(&self) -> &[Variable] {
+        &self.states
+    }
+
+    /// The input column of a solution map's time, if it is an input.
+    pub fn time_column(&self) -> Option<usize> {
+        let is_time = |v: &Variable| self.kind == Kind::SolutionMap && v.role == Role::Time;
+        self.inputs.iter().position(is_time)
     }
 
     /// A state for cells to start in: what the task fixes, the cell model's own where it varies; none if nobody knows.
@@ -245,7 +303,7 @@ impl Task {
     ) -> Result<Array3<f64>> {
         let rows: Vec<Vec<f64>> = inputs.rows().into_iter().map(|row| row.to_vec()).collect();
         let initial: Vec<f64> = rows.iter().flat_map(|row| self.initial_state(row)).collect();
-        let initial = Array2::from_shape_vec((rows.len(), self.outputs.len()), initial);
+        let initial = Array2::from_shape_vec((rows.len(), self.states.len()), initial);
         let stimulus = rows.iter().map(|row| self.stimulus.of(row)).collect();
         let Some(cell_model) = &self.cell_model else {
             return Err(Error::unsupported("solving a model of which only recorded steps are known"));
@@ -254,7 +312,8 @@ impl Task {
     }
 
     /// A solution map's inputs and exact outputs: `n_cells` cells drawn in the domain, each at
-    /// `n_times` times that divide the horizon evenly.
+    /// `n_times` times that divide the horizon evenly; one row a cell, where the map gives all
+    /// [its times](Self::times) at once.
     ///
     /// # Errors
     /// A step map, or an integration that fails.
@@ -269,13 +328,20 @@ impl Task {
         if self.kind != Kind::SolutionMap {
             return Err(Error::invalid("trajectories at times are of solution maps"));
         }
-        let ranges = self.ranges();
+        let mut ranges = self.ranges();
+        if !self.times.is_empty() {
+            let cells = sampling.sample(&ranges, n_cells, seed)?;
+            let outputs = self.at_own_times(cells.view(), n_threads)?;
+            return Ok((cells, outputs));
+        }
+        let horizon = ranges[0][1];
+        // All cells start at 0.
+        ranges[0] = [0.0, 0.0];
         let cells = match ranges.len() {
             1 => Array2::zeros((1, 1)),
-            // The time's side has no length here, so that all cells start at 0.
-            _ => sampling.sample(&[&[[0.0, 0.0]], &ranges[1..]].concat(), n_cells, seed)?,
+            _ => sampling.sample(&ranges, n_cells, seed)?,
         };
-        let times: Vec<f64> = (1..=n_times).map(|i| ranges[0][1] * i as f64 / n_times as f64).collect();
+        let times: Vec<f64> = (1..=n_times).map(|i| horizon * i as f64 / n_times as f64).collect();
         let states = self.solve(cells.view(), &times, SolverChoice::Reference, n_threads)?;
         let n = cells.nrows() * n_times;
         let inputs = Array2::from_shape_fn((n, ranges.len()), |(row, j)| match j {
@@ -315,6 +381,12 @@ impl Task {
             threads.into_iter().try_for_each(|t| t.join().expect("the solver does not panic"))
         })?;
         Ok(states)
+    }
+
+    /// Exact outputs of a map that gives all its times at once, one row for each of `cells`.
+    pub(super) fn at_own_times(&self, cells: ArrayView2<f64>, n_threads: usize) -> Result<Array2<f64>> {
+        let states = self.solve(cells, &self.times, SolverChoice::Reference, n_threads)?;
+        Ok(states.into_shape_with_order((cells.nrows(), self.outputs.len())).expect("as many numbers"))
     }
 
     /// A step map's inputs and exact outputs: `n` pairs of states one step apart, of which

@@ -20,6 +20,9 @@ pub struct Description {
     pub dt: Option<f64>,
     pub inputs: Vec<Variable>,
     pub outputs: Vec<Variable>,
+    /// Of a solution map that gives the states at several times at once.
+    #[serde(default)]
+    pub times: Vec<f64>,
     #[serde(default)]
     pub initial_state: Option<Vec<f64>>,
     #[serde(default)]
@@ -68,6 +71,9 @@ impl Description {
             (KindName::StepMap, None) => return Err(Error::format("a step map without dt")),
         };
         let mut surrogate = Surrogate::new(kind, self.inputs, self.outputs, network)?;
+        if !self.times.is_empty() {
+            surrogate = surrogate.with_times(self.times)?;
+        }
         if let Some(state) = self.initial_state {
             surrogate = surrogate.with_initial_state(state)?;
         }

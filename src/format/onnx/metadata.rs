@@ -15,6 +15,8 @@ const KIND: &str = "emucell.kind";
 const DT: &str = "emucell.dt";
 const INPUTS: &str = "emucell.inputs";
 const OUTPUTS: &str = "emucell.outputs";
+/// Times of the outputs of a solution map that gives the states at several at once.
+const TIMES: &str = "emucell.times";
 const INITIAL_STATE: &str = "emucell.initial_state";
 const CELL_MODEL: &str = "emucell.cell_model";
 const PROVENANCE: &str = "emucell.provenance";
@@ -32,6 +34,9 @@ pub fn write(surrogate: &Surrogate) -> Vec<Property> {
     ];
     if let Kind::StepMap { dt } = surrogate.kind() {
         entries.push((DT, dt.to_string()));
+    }
+    if !surrogate.times().is_empty() {
+        entries.push((TIMES, json(serde_json::to_string(surrogate.times()))));
     }
     if let Some(state) = surrogate.initial_state() {
         entries.push((INITIAL_STATE, json(serde_json::to_string(state))));
@@ -82,6 +87,7 @@ pub fn read(model: &Model) -> Result<Option<Description>> {
         },
         inputs: metadata.required_json(INPUTS)?,
         outputs: metadata.required_json(OUTPUTS)?,
+        times: metadata.json(TIMES)?.unwrap_or_default(),
         initial_state: metadata.json(INITIAL_STATE)?,
         cell_model: metadata.json(CELL_MODEL)?,
         provenance: metadata.json(PROVENANCE)?.unwrap_or_default(),

@@ -16,9 +16,10 @@ pub enum Form {
         /// τ, in the unit of the time.
         relaxation: f64,
     },
-    /// next x = x + shift + scale·network: the network gives scaled increments.
+    /// next x = x + shift + scale·network: the network gives scaled increments, of a step map or since the
+    /// initial state of a map that gives the states at several times at once.
     Step {
-        /// Input columns of the state, one an output.
+        /// Input columns of the state, one an output; at several times the same ones again for each.
         states: Vec<usize>,
     },
 }

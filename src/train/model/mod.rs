@@ -1,21 +1,27 @@
 //! What is trained: a network between raw inputs and raw outputs, with scaling and a form.
 
+mod body;
 mod bounds;
 mod form;
+mod modes;
 mod prepared;
+mod shapes;
 mod states;
 
 use ndarray::{Array2, ArrayView2};
 use tch::{Device, Kind, Tensor};
 
+pub(crate) use body::{Body, Product, Stage};
 pub use form::Form;
 pub(crate) use prepared::Prepared;
+pub use shapes::StageNetwork;
 
 use states::States;
 
 use super::network::{FullyConnected, Network};
 use super::scaling::Scaling;
 use crate::error::{Error, Result};
+use crate::train::task::Initial;
 
 /// A network with everything between raw inputs and raw outputs.
 ///
@@ -24,6 +30,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Model {
     network: Network,
+    body: Body,
     inputs: Scaling,
     outputs: Scaling,
     form: Form,
@@ -35,13 +42,42 @@ pub struct Model {
 
 /// The model's constants as tensors, so that a forward pass makes none.
 #[derive(Debug)]
-struct Constants {
+pub(crate) struct Constants {
     input_factor: Tensor,
     input_offset: Tensor,
     output_shift: Tensor,
     output_scale: Tensor,
     decay_rates: Option<Tensor>,
     states: Option<States>,
+}
+
+impl Constants {
+    fn new(
+        inputs: &Scaling,
+        outputs: &Scaling,
+        time_constants: &[f64],
+        states: Option<&[Initial]>,
+        network: &Network,
+    ) -> Self {
+        let row = |values: &[f64]| {
+            Tensor::from_slice(values).to_kind(network.kind()).to_device(network.device()).unsqueeze(0)
+        };
+        let factors: Vec<f64> = inputs.scale().iter().map(|s| 1.0 / s).collect();
+        let offsets: Vec<f64> = inputs.shift().iter().zip(&factors).map(|(s, f)| -s * f).collect();
+        let rates: Vec<f64> = time_constants.iter().map(|t| -1.0 / t).collect();
+        Self {
+            input_factor: row(&factors),
+            input_offset: row(&offsets),
+            output_shift: row(outputs.shift()),
+            output_scale: row(outputs.scale()),
+            decay_rates: (!rates.is_empty()).then(|| row(&rates)),
+            states: states.map(|s| States::new(s, network.kind(), network.device())),
+        }
+    }
+
+    fn scaled(&self, inputs: &Tensor) -> Tensor {
+        self.input_offset.addcmul(inputs, &self.input_factor)
+    }
 }
 
 impl From<FullyConnected> for Model {
@@ -89,53 +125,23 @@ impl Model {
                 outputs.n_columns()
             )));
         }
-        let mut columns = vec![time];
-        let mut constants = time_constants.to_vec();
-        match &form {
-            Form::Direct => {}
-            Form::Solution { time, relaxation, .. } => {
-                columns.push(*time);
-                constants.push(*relaxation);
-            }
-            Form::Step { .. } => {}
-        }
-        if let Some(states) = form.states() {
-            states::check(&states, outputs.n_columns())?;
-            columns.extend(states.iter().filter_map(|s| s.column()));
-        }
-        if let Some(column) = columns.iter().find(|&&c| c >= inputs.n_columns()) {
-            return Err(Error::invalid(format!("column {column} of {} inputs", inputs.n_columns())));
-        }
-        if let Some(tau) = constants.iter().find(|t| !(t.is_finite() && **t > 0.0)) {
-            return Err(Error::invalid(format!("a time constant of {tau}")).remedy("use positive numbers"));
-        }
+        check_columns(&inputs, &outputs, &form, time, time_constants)?;
         Ok(Self::assemble(network, inputs, outputs, form, time, time_constants.to_vec()))
     }
 
     fn assemble(
-        network: FullyConnected,
+        network: impl Into<Network>,
         inputs: Scaling,
         outputs: Scaling,
         form: Form,
         time: usize,
         time_constants: Vec<f64>,
     ) -> Self {
-        let row = |values: &[f64]| {
-            Tensor::from_slice(values).to_kind(network.kind()).to_device(network.device()).unsqueeze(0)
-        };
-        let factors: Vec<f64> = inputs.scale().iter().map(|s| 1.0 / s).collect();
-        let offsets: Vec<f64> = inputs.shift().iter().zip(&factors).map(|(s, f)| -s * f).collect();
-        let rates: Vec<f64> = time_constants.iter().map(|t| -1.0 / t).collect();
-        let tensors = Constants {
-            input_factor: row(&factors),
-            input_offset: row(&offsets),
-            output_shift: row(outputs.shift()),
-            output_scale: row(outputs.scale()),
-            decay_rates: (!rates.is_empty()).then(|| row(&rates)),
-            states: form.states().map(|s| States::new(&s, network.kind(), network.device())),
-        };
         let network = network.into();
-        Self { network, inputs, outputs, form, time, time_constants, tensors, bounds: None }
+        let states = form.states();
+        let tensors = Constants::new(&inputs, &outputs, &time_constants, states.as_deref(), &network);
+        let body = Body::Single;
+        Self { network, body, inputs, outputs, form, time, time_constants, tensors, bounds: None }
     }
 
     /// Number of raw input columns.
@@ -173,6 +179,11 @@ impl Model {
         &self.form
     }
 
+    /// What stands between the features and the network's numbers.
+    pub(crate) fn body(&self) -> &Body {
+        &self.body
+    }
+
     /// Input column and time constants of the time features.
     pub fn time_features(&self) -> (usize, &[f64]) {
         (self.time, &self.time_constants)
@@ -187,7 +198,7 @@ impl Model {
     /// As [`Self::forward`], without the bounds: where they hold, nothing could be learnt.
     pub(crate) fn unbounded(&self, inputs: &Tensor) -> Tensor {
         let c = &self.tensors;
-        let scaled = c.input_offset.addcmul(inputs, &c.input_factor);
+        let scaled = c.scaled(inputs);
         let features = match &c.decay_rates {
             None => scaled,
             Some(rates) => {
@@ -195,7 +206,7 @@ impl Model {
                 Tensor::cat(&[scaled, decays * -2.0 + 1.0], 1)
             }
         };
-        let change = c.output_shift.addcmul(&self.body(&features), &c.output_scale);
+        let change = c.output_shift.addcmul(&self.numbers(&features), &c.output_scale);
         let state = || c.states.as_ref().expect("a form with states").of(inputs);
         match &self.form {
             Form::Direct => change,
@@ -208,8 +219,8 @@ impl Model {
     }
 
     /// The network's numbers for scaled features.
-    fn body(&self, features: &Tensor) -> Tensor {
-        self.network.parts()[0].forward(features)
+    fn numbers(&self, features: &Tensor) -> Tensor {
+        self.body.forward(&self.network, &self.tensors, features)
     }
 
     /// Raw outputs for raw inputs as arrays, without a graph; in blocks, so that large tables fit.
@@ -238,6 +249,36 @@ impl Model {
     pub(crate) fn tensor(&self, array: ArrayView2<f64>) -> Tensor {
         tensor_of(array, self.network.kind(), self.network.device())
     }
+}
+
+/// Rejects scalings, columns and time constants that do not fit each other.
+fn check_columns(
+    inputs: &Scaling,
+    outputs: &Scaling,
+    form: &Form,
+    time: usize,
+    time_constants: &[f64],
+) -> Result<()> {
+    let mut columns = vec![time];
+    let mut constants = time_constants.to_vec();
+    match form {
+        Form::Direct | Form::Step { .. } => {}
+        Form::Solution { time, relaxation, .. } => {
+            columns.push(*time);
+            constants.push(*relaxation);
+        }
+    }
+    if let Some(states) = form.states() {
+        states::check(&states, outputs.n_columns())?;
+        columns.extend(states.iter().filter_map(|s| s.column()));
+    }
+    if let Some(column) = columns.iter().find(|&&c| c >= inputs.n_columns()) {
+        return Err(Error::invalid(format!("column {column} of {} inputs", inputs.n_columns())));
+    }
+    if let Some(tau) = constants.iter().find(|t| !(t.is_finite() && **t > 0.0)) {
+        return Err(Error::invalid(format!("a time constant of {tau}")).remedy("use positive numbers"));
+    }
+    Ok(())
 }
 
 fn tensor_of(array: ArrayView2<f64>, kind: Kind, device: Device) -> Tensor {

@@ -83,7 +83,7 @@ impl Model {
 
     /// Scaled predictions for prepared features, to compare with prepared targets.
     pub(crate) fn predict_prepared(&self, prepared: &Prepared) -> Tensor {
-        let y = self.body(&prepared.features);
+        let y = self.numbers(&prepared.features);
         match &prepared.gains {
             Some(gains) => y * gains,
             None => y,

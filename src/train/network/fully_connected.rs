@@ -144,6 +144,24 @@ impl FullyConnected {
         self.random.replace(random.filter(|_| self.hidden.iter().any(is_random)));
     }
 
+    /// What the last layer reads, for inputs `[n, n_inputs]`.
+    pub(crate) fn hidden_outputs(&self, inputs: &Tensor) -> Tensor {
+        let mut x = inputs.shallow_clone();
+        for layer in &self.layers[..self.layers.len() - 1] {
+            x = activate(layer.activation, &x.linear(&layer.weight, Some(&layer.bias)));
+        }
+        x
+    }
+
+    /// Copies the last layer's weight `[n_outputs, width]` and bias `[n_outputs]`.
+    pub(crate) fn set_last_layer(&self, weight: &Tensor, bias: &Tensor) {
+        let last = self.layers.last().expect("a network has a last layer");
+        tch::no_grad(|| {
+            last.weight.shallow_clone().copy_(weight);
+            last.bias.shallow_clone().copy_(bias);
+        });
+    }
+
     /// All parameters as one row of numbers that shares memory with the network.
     pub fn parameters(&self) -> &Tensor {
         &self.flat

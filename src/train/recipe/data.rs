@@ -1,5 +1,6 @@
 //! The data of a training: generated from the cell model, or read from files.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Axis};
@@ -84,11 +85,18 @@ impl Recipe {
         let validation_seed = self.seed ^ VALIDATION_SEED;
         let (training, validation) = match task.kind() {
             Kind::SolutionMap | Kind::Derivative => {
-                let (cells, times) =
-                    (count(section.cells, "data.cells")?, count(section.times, "data.times")?);
+                let cells = count(section.cells, "data.cells")?;
+                let times = match task.times() {
+                    [] => count(section.times, "data.times")?,
+                    own if section.times.is_none() => own.len(),
+                    _ => {
+                        let remedy = "remove it: the outputs' own times are taken";
+                        return Err(self.fault("times of outputs at given times", "data.times", remedy));
+                    }
+                };
                 let n_validation = section.validation.unwrap_or(cells.div_ceil(10));
                 let draw = |n, seed| task.trajectories(n, times, sampling, seed, n_threads);
-                let varies = task.inputs().len() > 1;
+                let varies = task.inputs().len() > 1 || !task.times().is_empty();
                 // One trajectory has no other cells to validate on, only other times.
                 let validation = match varies {
                     true => Some(draw(n_validation, validation_seed)?),
@@ -156,6 +164,9 @@ fn read_rows(task: &Task, path: &Path) -> Result<Rows> {
             ))
         })
     };
+    if !task.times().is_empty() && !names.contains(&task.outputs()[0].name) {
+        return cells_at_times(task, &column, &values).map_err(|e| e.in_file(path));
+    }
     let inputs = task.inputs().iter().map(|v| column(&v.name)).collect::<Result<Vec<_>>>()?;
     let target = |v: &Variable| match task.kind() {
         Kind::StepMap { .. } => column(&format!("{}_next", v.name)),
@@ -163,4 +174,46 @@ fn read_rows(task: &Task, path: &Path) -> Result<Rows> {
     };
     let targets = task.outputs().iter().map(target).collect::<Result<Vec<_>>>()?;
     Ok((values.select(Axis(1), &inputs), values.select(Axis(1), &targets)))
+}
+
+/// Rows of a cell at one time each, brought together to one row a cell with the states at all of the task's times. Rows of
+/// other times are left out.
+fn cells_at_times(
+    task: &Task,
+    column: &impl Fn(&str) -> Result<usize>,
+    values: &Array2<f64>,
+) -> Result<Rows> {
+    let time = column("t")?;
+    let inputs = task.inputs().iter().map(|v| column(&v.name)).collect::<Result<Vec<_>>>()?;
+    let states = task.states().iter().map(|v| column(&v.name)).collect::<Result<Vec<_>>>()?;
+    let mut cells: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+    let mut starts: Vec<Vec<f64>> = Vec::new();
+    let mut samples: Vec<Vec<Option<usize>>> = Vec::new();
+    for (i, row) in values.rows().into_iter().enumerate() {
+        let same = |t: &f64| (row[time] - t).abs() <= 1e-6 * t;
+        let Some(k) = task.times().iter().position(same) else { continue };
+        let start: Vec<f64> = inputs.iter().map(|&c| row[c]).collect();
+        let cell = *cells.entry(start.iter().map(|x| x.to_bits()).collect()).or_insert_with(|| {
+            starts.push(start);
+            samples.push(vec![None; task.times().len()]);
+            starts.len() - 1
+        });
+        samples[cell][k] = Some(i);
+    }
+    let mut targets = Vec::with_capacity(samples.len() * task.outputs().len());
+    for (start, samples) in starts.iter().zip(&samples) {
+        for (sample, time) in samples.iter().zip(task.times()) {
+            let row = sample.ok_or_else(|| {
+                Error::format(format!("no row at t = {time} of the cell that starts at {start:?}"))
+                    .remedy("give rows of every cell at all of network.times")
+            })?;
+            targets.extend(states.iter().map(|&c| values[[row, c]]));
+        }
+    }
+    if starts.is_empty() {
+        let what = format!("no rows at the times {:?}", task.times());
+        return Err(Error::format(what).remedy("give rows of every cell at all of network.times"));
+    }
+    let rows = |width, values| Array2::from_shape_vec((starts.len(), width), values).expect("one row a cell");
+    Ok((rows(inputs.len(), starts.concat()), rows(task.outputs().len(), targets)))
 }

@@ -44,9 +44,15 @@ impl Recipe {
             return Err(self.fault("training cells for evaluation", "evaluation.seed", remedy));
         }
         let step = self.evaluated_step(task)?;
-        let (horizon, every) = match task.kind() {
-            Kind::StepMap { .. } => (50.0, step * (1.0 / step).round().max(1.0)),
-            Kind::SolutionMap | Kind::Derivative => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
+        if !task.times().is_empty() && (section.horizon.is_some() || section.every.is_some()) {
+            let remedy = "remove horizon and every: the outputs have times of their own";
+            return Err(self.fault("sample times of outputs at given times", "evaluation.every", remedy));
+        }
+        let (horizon, every) = match (task.kind(), task.times().last()) {
+            // One sample; the outputs' own times are taken.
+            (_, Some(&last)) => (last, last),
+            (Kind::StepMap { .. }, None) => (50.0, step * (1.0 / step).round().max(1.0)),
+            (Kind::SolutionMap | Kind::Derivative, None) => (task.ranges()[0][1], task.ranges()[0][1] / 25.0),
         };
         let mut domain: BTreeMap<_, _> = section.domain.clone();
         for (name, &range) in &domain {
@@ -71,8 +77,8 @@ impl Recipe {
             let key = format!("evaluation.domain.{unknown}");
             return Err(self.fault("an unknown variable", &key, "use the surrogate's inputs"));
         }
-        if task.kind() == Kind::SolutionMap {
-            ranges[0] = [0.0, 0.0];
+        if let Some(time) = task.time_column() {
+            ranges[time] = [0.0, 0.0];
         }
         if let Some(column) = task.step_column() {
             ranges[column] = [step, step];

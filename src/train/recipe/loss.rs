@@ -86,6 +86,10 @@ impl Recipe {
         data: &mut Option<(Rows, Option<Rows>)>,
         section: &LossSection,
     ) -> Result<()> {
+        if section.kind != LossName::Data && !task.times().is_empty() {
+            let remedy = "use data, or leave out the times, so that the time is an input";
+            return Err(self.fault("outputs at given times have no time derivative", "loss.kind", remedy));
+        }
         let criterion = self.criterion(section)?;
         let batch = section.batch.unwrap_or(1024);
         match section.kind {

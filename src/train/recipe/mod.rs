@@ -11,6 +11,7 @@ mod quantity;
 mod recorded;
 mod run;
 mod scaling;
+mod shape;
 mod steps;
 mod surrogate;
 mod validation;
@@ -27,6 +28,7 @@ pub use quantity::{Milliseconds, Seconds, StepLength};
 pub use run::{Options, Trained, run};
 pub use scaling::{ScalingName, ScalingSection};
 use serde::{Deserialize, Serialize};
+pub use shape::StageSection;
 pub use surrogate::{KindName, SurrogateSection};
 pub use validation::{ValidationName, ValidationSection};
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind as TensorKind};
 
 use super::data::Data;
-use super::{Milliseconds, Recipe};
+use super::{Milliseconds, Recipe, StageSection};
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::surrogate::{Kind, Role};
@@ -30,6 +30,22 @@ pub struct NetworkSection {
     pub bounded: bool,
     /// Part of its width by which each side of the box is widened; 0.05 if not given.
     pub margin: Option<f64>,
+    /// Times of a solution map that gives the states at all of them at once; the time is no input then.
+    #[serde(default)]
+    pub times: Vec<Milliseconds>,
+    /// The same, as a number of times that divide the horizon evenly.
+    pub many_times: Option<usize>,
+    /// Stages of such a map before the last one, whose network is `hidden`.
+    #[serde(default)]
+    pub stages: Vec<StageSection>,
+    /// Hidden layers of a trunk, which reads the time, beside a branch with the layers `hidden`, which reads the rest.
+    #[serde(default)]
+    pub trunk: Vec<(ActivationName, usize)>,
+    /// Products of branch and trunk that are summed up for each state.
+    pub rank: Option<usize>,
+    /// Starts the trunk at the proper orthogonal modes of the training data.
+    #[serde(default)]
+    pub pod: bool,
 }
 
 impl NetworkSection {
@@ -76,12 +92,15 @@ impl Recipe {
             let remedy = "remove it: a step map has no time";
             return Err(self.fault("time features of a step map", "network.time_constants", remedy));
         }
-        let hidden = section.layers();
+        if !section.stages.is_empty() {
+            return self.in_stages(task, data, device);
+        }
+        if !section.trunk.is_empty() {
+            return self.branch_trunk(task, data, device);
+        }
         let n_features = task.inputs().len() + time_constants.len();
         let network =
-            FullyConnected::on(n_features, task.outputs().len(), &hidden, TensorKind::Float, device);
-        let mut network = network.map_err(|e| self.place(e, "network.hidden"))?;
-        network.initialise(self.seed);
+            self.first_network(n_features, task.outputs().len(), &section.hidden, "network.hidden", device)?;
         let form = self.form(task)?;
         let inputs = self.input_scaling(task, data)?;
         let outputs = self.output_scaling(&form, task, data)?;
@@ -94,7 +113,23 @@ impl Recipe {
         }
     }
 
-    fn form(&self, task: &Task) -> Result<Form> {
+    /// A network with its first weights.
+    pub(super) fn first_network(
+        &self,
+        n_inputs: usize,
+        n_outputs: usize,
+        hidden: &[(ActivationName, usize)],
+        key: &str,
+        device: Device,
+    ) -> Result<FullyConnected> {
+        let hidden: Vec<_> = hidden.iter().map(|(name, width)| (name.0, *width)).collect();
+        let network = FullyConnected::on(n_inputs, n_outputs, &hidden, TensorKind::Float, device);
+        let mut network = network.map_err(|e| self.place(e, key))?;
+        network.initialise(self.seed);
+        Ok(network)
+    }
+
+    pub(super) fn form(&self, task: &Task) -> Result<Form> {
         let section = &self.network;
         if section.form == FormName::Direct {
             return Ok(Form::Direct);
@@ -107,6 +142,13 @@ impl Recipe {
             }
             (Kind::StepMap { .. }, None) => {
                 Ok(Form::Step { states: task.state_columns().expect("a step map's states are inputs") })
+            }
+            (Kind::SolutionMap, _) if !task.times().is_empty() => {
+                let states = task.state_columns().ok_or_else(|| {
+                    let remedy = "use the direct form, or give every state a range";
+                    self.fault("a residual form of states that are not inputs", "network.form", remedy)
+                })?;
+                Ok(Form::Step { states: states.repeat(task.times().len()) })
             }
             (Kind::SolutionMap | Kind::Derivative, _) => {
                 let relaxation = section.relaxation.ok_or_else(|| {

@@ -117,6 +117,9 @@ fn surrogate(task: &Task, model: &Model, mut provenance: Map<String, Value>) -> 
     model.check_program(&program, corners.view())?;
     let mut surrogate =
         Surrogate::new(task.kind(), task.inputs().to_vec(), task.outputs().to_vec(), program)?;
+    if !task.times().is_empty() {
+        surrogate = surrogate.with_times(task.times().to_vec())?;
+    }
     if let Some(start) = task.default_state() {
         surrogate = surrogate.with_initial_state(start.to_vec())?;
     }

@@ -44,6 +44,9 @@ pub enum KindName {
 impl Recipe {
     /// What the surrogate is to learn.
     pub(super) fn task(&self) -> Result<Task> {
+        if self.surrogate.kind == KindName::StepMap {
+            self.check_no_times()?;
+        }
         let section = &self.surrogate;
         let problem = section.problem.as_deref().map(Problem::from_name).transpose();
         let problem = problem.map_err(|e| self.place(e, "surrogate.problem"))?;
@@ -100,7 +103,7 @@ impl Recipe {
                 let horizon = horizon.map(|h| h.0).or(problem.map(Problem::horizon)).ok_or_else(|| {
                     self.fault("a solution map has a longest time", "surrogate.horizon", "give a horizon")
                 })?;
-                Ok(Task::solution_map(cell_model, horizon, &states, stimulus))
+                self.at_times(Task::solution_map(cell_model, horizon, &states, stimulus))
             }
             (KindName::SolutionMap, Some(_), _) => {
                 Err(self.fault("a solution map has no step", "surrogate.dt", "remove it"))
