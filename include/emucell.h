@@ -610,11 +610,31 @@ enum emucell_status emucell_surrogate_kind(const struct emucell_surrogate *surro
 // surrogate is NULL or a live handle.
 size_t emucell_surrogate_n_inputs(const struct emucell_surrogate *surrogate);
 
-// Number of output variables; 0 for NULL. A step map's outputs are its states.
+// Number of output variables; 0 for NULL. A step map's outputs are its states; those of a solution map are the states,
+// at each of emucell_surrogate_times() in turn, if there are any.
 //
 // # Safety
 // surrogate is NULL or a live handle.
 size_t emucell_surrogate_n_outputs(const struct emucell_surrogate *surrogate);
+
+// Number of times at which a solution map gives the states in one evaluation; 0 for NULL and where each output is one
+// state at one time.
+//
+// # Safety
+// surrogate is NULL or a live handle.
+size_t emucell_surrogate_n_times(const struct emucell_surrogate *surrogate);
+
+// Copies the times of the outputs, n = emucell_surrogate_n_times() numbers in the unit of the cell model's time
+// (milliseconds), ascending, to times. The outputs are all states at the first time, then all at the second, …, and are
+// called like "u@0.8".
+//
+// Errors: EMUCELL_INVALID_ARGUMENT if n is another number.
+//
+// # Safety
+// surrogate is NULL or a live handle; times is NULL or leads to n numbers that may be written.
+enum emucell_status emucell_surrogate_times(const struct emucell_surrogate *surrogate,
+                                            double *times,
+                                            size_t n);
 
 // Describes input variable i, counted from 0 in the order of evaluate's input columns.
 //
@@ -633,10 +653,11 @@ enum emucell_status emucell_surrogate_output(const struct emucell_surrogate *sur
                                              size_t i,
                                              struct emucell_variable *out);
 
-// Copies the state in which a cell starts, n numbers in the order of the outputs, to state.
+// Copies the state in which a cell starts, n numbers in the order of the outputs (of one time, where they are
+// states at several), to state.
 //
 // Errors: EMUCELL_UNSUPPORTED if the file tells no initial state, EMUCELL_INVALID_ARGUMENT if n
-// is not the number of outputs.
+// is not the number of states: of outputs, divided by the number of their times if there are any.
 //
 // # Safety
 // surrogate is NULL or a live handle; state is NULL or leads to n numbers that may be written.
