@@ -149,7 +149,7 @@ fn a_loss_that_is_not_finite_ends_training_with_the_best_weights() {
     let folder = tempfile::tempdir().unwrap();
     let mut trainer = trainer(folder.path(), Optimizer::Adam(Adam::default()), 1e4);
     let (x, y) = table(400);
-    trainer.add_loss(DataLoss::new(Criterion::Power { p: 40.0 }, x, y * 3.0).named("steep"), 1.0);
+    trainer.add_loss(DataLoss::new(Criterion::Lp { p: 40.0 }, x, y * 3.0).named("steep"), 1.0);
     let error = trainer.train(5000).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Numeric);
     let message = error.to_string();

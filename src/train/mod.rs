@@ -35,12 +35,12 @@ mod schedule;
 mod task;
 mod trainer;
 
-pub use criterion::Criterion;
+pub use criterion::{Criterion, CustomCriterion};
 pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
 pub use inference::Inference;
 pub use loss::{
-    CellModelRates, Collocation, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss, RolloutLoss,
-    StimulusSource,
+    CellModelRates, Collocation, CustomLoss, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss,
+    RolloutLoss, StimulusSource,
 };
 pub use model::{Form, Model, StageNetwork};
 pub use network::{FullyConnected, Network};

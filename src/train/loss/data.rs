@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::train::criterion::Criterion;
 use crate::train::model::{Model, Prepared};
 
-/// The distance of a model's outputs from targets, in units of the model's output scaling.
+/// The distance of a model's outputs from targets: in units of the model's output scaling, or of the data where the
+/// criterion [compares those](Criterion::compares_raw).
 #[derive(Debug)]
 pub struct DataLoss {
     name: String,
@@ -83,12 +84,11 @@ impl DataLoss {
 }
 
 impl DataLoss {
-    /// Predictions and targets of the batch of `iteration`.
+    /// Predictions and targets of the batch of `iteration`, to compare.
     fn predict(&mut self, model: &Model, iteration: u64) -> (Tensor, Tensor) {
         let tables = self.prepared.as_mut().expect("prepared before training");
         if tables.batches.is_whole() {
-            let rows = &tables.training;
-            return (model.predict_prepared(rows), rows.targets.shallow_clone());
+            return model.compare_prepared(&tables.training);
         }
         let (epoch, start) = tables.batches.locate(iteration);
         if tables.shuffled.as_ref().is_none_or(|(e, _)| *e != epoch) {
@@ -96,8 +96,7 @@ impl DataLoss {
             tables.shuffled = Some((epoch, tables.training.select(&order)));
         }
         let (_, shuffled) = tables.shuffled.as_ref().expect("shuffled above");
-        let rows = shuffled.rows(start, tables.batches.size());
-        (model.predict_prepared(&rows), rows.targets)
+        model.compare_prepared(&shuffled.rows(start, tables.batches.size()))
     }
 }
 
@@ -107,15 +106,28 @@ impl Loss for DataLoss {
     }
 
     fn prepare(&mut self, model: &Model, seed: u64) -> Result<()> {
-        self.criterion.check()?;
+        let criterion = self.criterion.check_columns(model.n_outputs());
+        criterion.map_err(|e| e.at(format!("loss \"{}\"", self.name)))?;
         if self.batch == 0 {
             return Err(Error::invalid("a batch of 0 rows").at(self.name.clone()));
         }
-        let all = model.prepare(self.inputs.view(), self.targets.view());
+        if matches!(self.criterion, Criterion::RelativeL2 | Criterion::RelativeL2Squared)
+            && self.targets.iter().all(|&target| target == 0.0)
+        {
+            return Err(Error::invalid("errors relative to targets that are all zero")
+                .at(format!("loss \"{}\"", self.name))
+                .remedy("use mse or mae"));
+        }
+        let prepare = |inputs: &Array2<f64>, targets: &Array2<f64>| {
+            let mut rows = model.prepare(inputs.view(), targets.view())?;
+            rows.raw_targets = self.criterion.compares_raw().then(|| model.tensor(targets.view()));
+            Ok(rows)
+        };
+        let all: Result<Prepared> = prepare(&self.inputs, &self.targets);
         let all = all.map_err(|e| e.at(format!("the data of loss \"{}\"", self.name)))?;
         let (training, validation) = match &self.held_out {
             HeldOut::Separate(inputs, targets) => {
-                let validation = model.prepare(inputs.view(), targets.view());
+                let validation = prepare(inputs, targets);
                 let place = format!("the validation data of loss \"{}\"", self.name);
                 (all, Some(validation.map_err(|e| e.at(place))?))
             }
@@ -158,6 +170,7 @@ impl Loss for DataLoss {
     fn on_validation(&self, model: &Model) -> Option<Tensor> {
         let tables = self.prepared.as_ref().expect("prepared before training");
         let rows = tables.validation.as_ref().unwrap_or(&tables.training);
-        Some(self.criterion.evaluate(&model.predict_prepared(rows), &rows.targets))
+        let (predictions, targets) = model.compare_prepared(rows);
+        Some(self.criterion.evaluate(&predictions, &targets))
     }
 }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod cell_model;
+mod custom;
 mod data;
 mod initial_condition;
 mod residual;
@@ -9,6 +10,7 @@ mod rollout;
 mod windows;
 
 pub use cell_model::{CellModelRates, StimulusSource};
+pub use custom::CustomLoss;
 pub use data::DataLoss;
 pub use initial_condition::InitialConditionLoss;
 pub use residual::{Collocation, Rates, ResidualLoss};

@@ -170,7 +170,12 @@ impl<R: Rates> ResidualLoss<R> {
                 {
                     format!("collocation ranges {ranges:?}")
                 }
-                _ => return self.criterion.check(),
+                _ => {
+                    return self
+                        .criterion
+                        .check_residual()
+                        .map_err(|e| e.at(format!("loss \"{}\"", self.name)));
+                }
             }
         };
         Err(Error::invalid(fault).at(format!("loss \"{}\"", self.name)))

@@ -139,7 +139,7 @@ impl RolloutLoss {
     }
 
     fn check(&self, model: &Model) -> Result<()> {
-        self.criterion.check()?;
+        self.criterion.check_columns(model.n_outputs())?;
         let fault = if self.batch == 0 || self.horizon == 0 {
             format!("a batch of {} trajectories of {} steps", self.batch, self.horizon)
         } else if !(0.0..=1.0).contains(&self.grow_until) {
@@ -212,8 +212,12 @@ impl RolloutLoss {
             }
             let next = model.unbounded(&inputs);
             let target = rows.changes.index_select(0, &index);
-            let error = (&next - rows.targets.index_select(0, &index)) / scale;
-            let term = self.criterion.evaluate(&(error + &target), &target);
+            let raw = rows.targets.index_select(0, &index);
+            let term = if self.criterion.compares_raw() {
+                self.criterion.evaluate(&next, &raw)
+            } else {
+                self.criterion.evaluate(&((&next - raw) / scale + &target), &target)
+            };
             sum = Some(sum.map_or_else(|| term.shallow_clone(), |sum| sum + &term));
             state = Some(model.within_bounds(next));
         }

@@ -12,6 +12,8 @@ pub(crate) struct Prepared {
     pub features: Tensor,
     pub gains: Option<Tensor>,
     pub targets: Tensor,
+    /// Targets as they are in the data, where they are what predictions are compared with.
+    pub raw_targets: Option<Tensor>,
 }
 
 impl Prepared {
@@ -30,7 +32,12 @@ impl Prepared {
     }
 
     fn map(&self, f: impl Fn(&Tensor) -> Tensor) -> Self {
-        Self { features: f(&self.features), gains: self.gains.as_ref().map(&f), targets: f(&self.targets) }
+        Self {
+            features: f(&self.features),
+            gains: self.gains.as_ref().map(&f),
+            targets: f(&self.targets),
+            raw_targets: self.raw_targets.as_ref().map(&f),
+        }
     }
 }
 
@@ -78,7 +85,19 @@ impl Model {
             features: self.tensor(features.view()),
             gains: gained.then(|| self.tensor(gains.view())),
             targets: self.tensor(scaled_targets.view()),
+            raw_targets: None,
         })
+    }
+
+    /// Predictions and targets to compare: as they are in the data where the rows have such targets, else scaled.
+    pub(crate) fn compare_prepared(&self, prepared: &Prepared) -> (Tensor, Tensor) {
+        let (prediction, target) = (self.predict_prepared(prepared), &prepared.targets);
+        match &prepared.raw_targets {
+            None => (prediction, target.shallow_clone()),
+            Some(raw) => {
+                (raw.addcmul(&(prediction - target), &self.tensors.output_scale), raw.shallow_clone())
+            }
+        }
     }
 
     /// Scaled predictions for prepared features, to compare with prepared targets.

@@ -134,8 +134,9 @@ impl Network {
         self.parts[self.trained.clone()].iter().flat_map(FullyConnected::layers)
     }
 
-    /// The leaves of the graph that training changes: weight and bias of each layer in turn.
-    pub(crate) fn leaves(&self) -> Vec<&Tensor> {
+    /// The leaves of the graph that training changes: weight `[outputs, inputs]` and bias `[outputs]` of each layer
+    /// in turn.
+    pub fn leaves(&self) -> Vec<&Tensor> {
         self.trained_layers().flat_map(|l| [&l.weight, &l.bias]).collect()
     }
 

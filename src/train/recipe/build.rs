@@ -75,6 +75,7 @@ impl Recipe {
         if self.loss.is_empty() {
             return Err(self.fault("nothing to minimise", "loss", "add a [[loss]] section"));
         }
+        self.check_names()?;
         for loss in &self.loss {
             self.criterion(loss)?;
             positive(Some(loss.weight), "loss.weight")?;

@@ -23,8 +23,10 @@ pub struct LossSection {
     /// Factor in the sum.
     #[serde(default = "one")]
     pub weight: f64,
-    /// Distance: `mse`, `mae`, `huber`, `rmse`, `l3`, ….
+    /// Distance, a name that [`Criterion::from_name`](crate::train::Criterion::from_name) knows; `mse` if not given.
     pub criterion: Option<String>,
+    /// The exponent of the criterion `lp`.
+    pub p: Option<f64>,
     /// Where Huber's parabola becomes a line, in units of the scaled outputs.
     pub delta: Option<f64>,
     /// Rows or points of a batch.
@@ -57,26 +59,61 @@ pub enum LossName {
     Rollout,
 }
 
+impl LossSection {
+    /// Name in `losses.csv`.
+    pub(super) fn name(&self) -> &str {
+        let default = match self.kind {
+            LossName::Data => "data",
+            LossName::Residual => "residual",
+            LossName::InitialCondition => "initial condition",
+            LossName::Rollout => "rollout",
+        };
+        self.name.as_deref().unwrap_or(default)
+    }
+}
+
 impl Recipe {
+    /// Rejects losses that files and messages could not tell apart.
+    pub(super) fn check_names(&self) -> Result<()> {
+        let mut names: Vec<&str> = self.loss.iter().map(LossSection::name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => {
+                let what = format!("two losses called \"{}\"", pair[0]);
+                Err(self.fault(what, "loss.name", "give each loss a name of its own"))
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn criterion(&self, section: &LossSection) -> Result<Criterion> {
         if section.points.is_some() && section.kind != LossName::Residual {
             return Err(self.fault("points of a loss without collocation", "loss.points", "remove it"));
         }
         self.check_rollout(section)?;
-        let named = Criterion::from_name(section.criterion.as_deref().unwrap_or("mse"));
+        let name = section.criterion.as_deref().unwrap_or("mse");
+        let named = match section.p {
+            Some(p) if Criterion::is_lp(name) => Ok(Criterion::Lp { p }),
+            _ => Criterion::from_name(name),
+        };
         let named = named.map_err(|e| self.place(e, "loss.criterion"))?;
-        match (named, section.delta) {
-            (_, None) => {
-                named.check().map_err(|e| self.place(e, "loss.criterion"))?;
-                Ok(named)
+        let (criterion, key) = match (named, section.delta, section.p) {
+            (Criterion::Huber { .. }, Some(delta), None) => (Criterion::Huber { delta }, "loss.delta"),
+            (_, Some(_), _) => {
+                return Err(self.fault("delta without huber", "loss.delta", "set criterion = \"huber\""));
             }
-            (Criterion::Huber { .. }, Some(delta)) => {
-                let criterion = Criterion::Huber { delta };
-                criterion.check().map_err(|e| self.place(e, "loss.delta"))?;
-                Ok(criterion)
+            (_, None, Some(_)) if !Criterion::is_lp(name) => {
+                return Err(self.fault("p without lp", "loss.p", "set criterion = \"lp\""));
             }
-            _ => Err(self.fault("delta without huber", "loss.delta", "set criterion = \"huber\"")),
-        }
+            (named, None, Some(_)) => (named, "loss.p"),
+            (named, None, None) => (named, "loss.criterion"),
+        };
+        let checked = match section.kind {
+            LossName::Residual => criterion.check_residual(),
+            _ => criterion.check(),
+        };
+        checked.map_err(|e| self.place(e, key))?;
+        Ok(criterion)
     }
 
     pub(super) fn add_loss(
@@ -94,23 +131,19 @@ impl Recipe {
         let batch = section.batch.unwrap_or(1024);
         match section.kind {
             LossName::Data => {
-                if self.loss.iter().filter(|loss| loss.kind == LossName::Data).count() > 1 {
-                    return Err(self.fault("two losses on the same data", "loss.kind", "remove one"));
-                }
-                let shared = self.loss.iter().any(|loss| loss.kind == LossName::Rollout);
+                let wants = |loss: &&LossSection| matches!(loss.kind, LossName::Data | LossName::Rollout);
+                let shared = self.loss.iter().filter(wants).count() > 1;
                 let rows = if shared { data.clone() } else { data.take() };
                 let ((inputs, targets), validation) = rows.expect("data for losses on data");
                 let mut loss = DataLoss::new(criterion, inputs, targets).batch_size(batch);
                 if let Some((inputs, targets)) = validation {
                     loss = loss.validation_data(inputs, targets);
                 }
-                let name = section.name.as_deref().unwrap_or("data");
-                trainer.add_loss(loss.named(name), section.weight);
+                trainer.add_loss(loss.named(section.name()), section.weight);
             }
             LossName::Rollout => {
                 let loss = self.rollout_loss(task, data.as_ref(), criterion, section)?.batch_size(batch);
-                let name = section.name.as_deref().unwrap_or("rollout");
-                trainer.add_loss(loss.named(name), section.weight);
+                trainer.add_loss(loss.named(section.name()), section.weight);
             }
             LossName::Residual => {
                 if task.kind() != Kind::SolutionMap {
@@ -126,8 +159,7 @@ impl Recipe {
                 let model = task.cell_model().expect("recorded tasks are step maps").clone();
                 let rates = CellModelRates::new(model, task.stimulus());
                 let loss = ResidualLoss::new(rates, collocation).criterion(criterion).batch_size(batch);
-                let name = section.name.as_deref().unwrap_or("residual");
-                trainer.add_loss(loss.named(name), section.weight);
+                trainer.add_loss(loss.named(section.name()), section.weight);
             }
             LossName::InitialCondition => {
                 if task.kind() != Kind::SolutionMap {
@@ -142,8 +174,7 @@ impl Recipe {
                     inputs.rows().into_iter().flat_map(|row| task.initial_state(&row.to_vec())).collect();
                 let states = Array2::from_shape_vec((n, task.outputs().len()), states).expect("one a row");
                 let loss = InitialConditionLoss::new(criterion, inputs, states).batch_size(batch);
-                let name = section.name.as_deref().unwrap_or("initial condition");
-                trainer.add_loss(loss.named(name), section.weight);
+                trainer.add_loss(loss.named(section.name()), section.weight);
             }
         }
         Ok(())
