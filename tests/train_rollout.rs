@@ -54,9 +54,11 @@ fn value(loss: &tch::Tensor) -> f64 {
 #[test]
 fn one_step_is_the_loss_on_data() {
     let (inputs, targets) = trajectories(6, 5);
-    for criterion in [Criterion::Mse, Criterion::Huber { delta: 0.1 }, Criterion::Rmse] {
+    for criterion in [Criterion::Mse, Criterion::Huber { delta: 0.1 }, Criterion::Rmse, Criterion::RelativeL2]
+    {
         let model = model(3);
-        let mut data = DataLoss::new(criterion, inputs.clone(), targets.clone()).validation_fraction(0.0);
+        let mut data =
+            DataLoss::new(criterion.clone(), inputs.clone(), targets.clone()).validation_fraction(0.0);
         let mut steps = RolloutLoss::new(criterion, inputs.clone(), targets.clone(), &[1, 2], 1)
             .validation_data(inputs.clone(), targets.clone());
         data.prepare(&model, 1).unwrap();
