@@ -1,6 +1,7 @@
 //! Ways of running a program over many cells.
 
 pub mod cpu;
+pub mod cuda;
 mod device;
 pub mod onnxruntime;
 mod tile;
@@ -69,6 +70,11 @@ impl StatusBytes {
     /// Whether there are any.
     pub fn are_wanted(self) -> bool {
         !self.0.is_null()
+    }
+
+    /// Where they are; null for none.
+    pub fn address(self) -> *mut u8 {
+        self.0
     }
 
     /// Writes the bytes of `cells`, if there are any.

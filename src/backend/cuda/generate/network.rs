@@ -1,0 +1,216 @@
+//! A program as a C++ struct whose function computes it, and the kernels that call it.
+
+use std::fmt::Write;
+
+use super::activation::{exact, number, slope};
+use super::chain::{self, Method, Tensor};
+use super::numbers::Numbers;
+use super::{Plan, Shape, Source, stage_bytes};
+use crate::error::Result;
+use crate::program::{BinaryOperator, BlockId, Operation, Program, Table, Update};
+
+/// The struct of a network, but for what depends on all of them.
+#[derive(Debug)]
+pub struct NetworkText {
+    name: &'static str,
+    constants: String,
+    body: String,
+    /// Shared memory that a warp needs.
+    pub stage: usize,
+    pub uses_tensor_cores: bool,
+    pub arithmetic: &'static str,
+}
+
+impl NetworkText {
+    /// # Errors
+    /// Never so far: whatever a program holds can be written.
+    pub fn write(plan: &Plan, steps: Option<&[Source]>, numbers: &mut Numbers) -> Result<Self> {
+        let program = &plan.program;
+        let mut body = String::new();
+        let mut stage = 0;
+        for (block, operation) in program.steps() {
+            let position = block.index() - 1;
+            if let Operation::Dense { .. } = operation {
+                // A chain is written where its last layer stands: nobody reads the others.
+                if let Some(chain) = plan.chains.iter().find(|chain| chain.operations.last() == Some(&position)) {
+                    let text = chain::write(program, chain, numbers);
+                    stage = stage.max(stage_bytes(&text.stage));
+                    body += &text.text;
+                }
+            } else {
+                write_operation(&mut body, program, block, operation, numbers);
+            }
+        }
+        let output = program.output().index();
+        writeln!(body, "        copy<OUTPUTS>(b{output}, 0, y, 0);").expect("a string");
+        let methods = || plan.chains.iter().map(|chain| chain.method);
+        let tensor = methods().find_map(|method| match method {
+            Method::Tensor(tensor) => Some(tensor),
+            _ => None,
+        });
+        Ok(Self {
+            name: plan.name,
+            constants: constants(program, steps, &plan.updates),
+            body,
+            stage: stage.next_multiple_of(16),
+            uses_tensor_cores: tensor.is_some(),
+            arithmetic: match tensor {
+                None => "f32",
+                Some(Tensor::Half) => "f16",
+                Some(Tensor::Bfloat) => "bf16",
+                Some(Tensor::Tf32) => "tf32",
+                Some(Tensor::SplitTf32) => "split tf32",
+            },
+        })
+    }
+
+    /// The whole struct.
+    pub fn finish(&self, shape: Shape, stage: usize, layer_bytes: usize) -> String {
+        let Self { name, constants, body, .. } = self;
+        let Shape { threads, shared_weights } = shape;
+        format!(
+            "struct {name} {{
+    static constexpr int THREADS = {threads}, STAGE = {stage}, SHARED_WEIGHTS = {shared_weights};
+    static constexpr u64 BEHIND_LAYERS = {};
+{constants}
+    // A layer's words, in shared memory if they were copied there.
+    template <int FIRST, int END> EMUCELL_DEVICE static const u8 *layer(const Warp &warp) {{
+        return END <= SHARED_WEIGHTS ? warp.weights + FIRST : reinterpret_cast<const u8 *>(warp.numbers) + FIRST;
+    }}
+
+    EMUCELL_DEVICE static void run(const float (&b0)[INPUTS], float (&y)[OUTPUTS], const Warp &warp) {{
+{body}    }}
+}};
+
+",
+            layer_bytes / 4
+        )
+    }
+}
+
+/// Widths, and where the inputs of a step come from.
+fn constants(program: &Program, steps: Option<&[Source]>, updates: &[Update]) -> String {
+    let (n_inputs, n_outputs) = (program.n_inputs(), program.n_outputs());
+    let mut text = format!("    static constexpr int INPUTS = {n_inputs}, OUTPUTS = {n_outputs};\n");
+    let Some(sources) = steps else { return text };
+    // The compiler settles these when it unrolls the loops over columns.
+    let mut function = |kind: &str, name: &str, cases: Vec<(usize, String)>, otherwise: &str| {
+        writeln!(text, "    EMUCELL_DEVICE static constexpr {kind} {name}(int i) {{").expect("a string");
+        let cases: String = cases.into_iter().map(|(i, value)| format!("i == {i} ? {value} : ")).collect();
+        writeln!(text, "        return {cases}{otherwise};\n    }}").expect("a string");
+    };
+    let numbered = || sources.iter().enumerate();
+    let source = |(i, source): (usize, &Source)| {
+        let name = match source {
+            Source::State(_) => return None,
+            Source::ByPosition => "BY_POSITION",
+            Source::ByRow => "BY_ROW",
+            Source::Time => "TIME",
+        };
+        Some((i, name.to_owned()))
+    };
+    function("Source", "source", numbered().filter_map(source).collect(), "STATE");
+    let state = |(i, source): (usize, &Source)| match source {
+        Source::State(j) if *j != i => Some((i, j.to_string())),
+        _ => None,
+    };
+    // What it gives for other inputs is never used, but must be a state.
+    let states: Vec<_> = numbered().filter_map(state).collect();
+    function("int", "state", states, "i < OUTPUTS ? i : 0");
+    let input = |(i, source): (usize, &Source)| match source {
+        Source::State(j) if *j != i => Some((*j, i.to_string())),
+        _ => None,
+    };
+    function("int", "input_of_state", numbered().filter_map(input).collect(), "i");
+    let value = |(j, update): (usize, &Update)| (*update == Update::Value).then(|| (j, "false".to_owned()));
+    function("bool", "is_increment", updates.iter().enumerate().filter_map(value).collect(), "true");
+    text
+}
+
+fn write_operation(
+    text: &mut String,
+    program: &Program,
+    block: BlockId,
+    operation: &Operation,
+    numbers: &mut Numbers,
+) {
+    let y = format!("b{}", block.index());
+    let name = |block: &BlockId| format!("b{}", block.index());
+    let mut line = |what: String| {
+        *text += "        ";
+        *text += &what;
+        text.push('\n');
+    };
+    line(format!("float {y}[{}];", program.width(block)));
+    line(match operation {
+        Operation::Dense { .. } => unreachable!("dense operations stand in chains"),
+        Operation::Constant { values } => format!("constant({y}, {});", numbers.constants(values)),
+        Operation::Activation { input, activation } => format!("map({}, {y}, {});", name(input), exact(*activation)),
+        Operation::Slope { input, activation } => format!("map({}, {y}, {});", name(input), slope(*activation)),
+        Operation::Exp { input } => format!("map({}, {y}, Exp{{}});", name(input)),
+        Operation::Binary { operator, left, right } => {
+            let operator = match operator {
+                BinaryOperator::Add => "Add",
+                BinaryOperator::Subtract => "Subtract",
+                BinaryOperator::Multiply => "Multiply",
+                BinaryOperator::Divide => "Divide",
+                BinaryOperator::Minimum => "Minimum",
+                BinaryOperator::Maximum => "Maximum",
+            };
+            format!("binary({}, {}, {y}, {operator}{{}});", name(left), name(right))
+        }
+        Operation::Concat { inputs } => {
+            let mut to = 0;
+            let parts = inputs.iter().map(|input| {
+                let width = program.width(*input);
+                to += width;
+                format!("copy<{width}>({}, 0, {y}, {});", name(input), to - width)
+            });
+            parts.collect::<Vec<_>>().join(" ")
+        }
+        Operation::Slice { input, start, width } => format!("copy<{width}>({}, {start}, {y}, 0);", name(input)),
+        Operation::Table { input, table } => look_up("table", input, &y, table, numbers),
+        Operation::TableSlope { input, table } => look_up("table_slope", input, &y, table, numbers),
+        Operation::Relax { state, rate, drive } => {
+            format!("relax({}, {}, {}, {y});", name(state), name(rate), name(drive))
+        }
+    });
+}
+
+fn look_up(function: &str, input: &BlockId, y: &str, table: &Table, numbers: &mut Numbers) -> String {
+    let values = numbers.others(&table.values);
+    let (first, rows_per_unit) = (number(table.first), number(table.rows_per_unit));
+    let input = input.index();
+    format!("{function}(b{input}, {y}, {values}, {}, {first}, {rows_per_unit});", table.n_rows())
+}
+
+/// The kernels of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Evaluate,
+    Step,
+    StepByIncrements,
+}
+
+impl Entry {
+    /// The kernel's definition; `domain` and `limits` are addresses.
+    pub fn text(self, domain: &str, limits: &str) -> String {
+        let (network, name, arguments) = match self {
+            Self::Evaluate => ("Network", "evaluate", format!("evaluate_cells<Network>(job, {domain})")),
+            Self::Step => ("Network", "step", format!("step_cells<Network>(job, {domain})")),
+            Self::StepByIncrements => (
+                "Increments",
+                "step_by_increments",
+                format!("step_cells_by_increments<Increments>(job, {domain}, {limits})"),
+            ),
+        };
+        // A name for the type, because a comma would end the macro's argument.
+        format!(
+            "typedef Job<{network}::INPUTS, {network}::OUTPUTS> {name}_job;
+EMUCELL_KERNEL({network}::THREADS) emucell_{name}(EMUCELL_ARGUMENT({name}_job) job) {{
+    {arguments};
+}}
+"
+        )
+    }
+}

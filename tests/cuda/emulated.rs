@@ -1,0 +1,100 @@
+//! Kernels as they are generated, run on the processor, beside double precision.
+
+use emucell::Activation;
+use emucell::backend::cuda::generate::{Kernel, Request};
+use emucell::backend::cuda::job::{Job, OwnMemory};
+use emucell::backend::cuda::target::Target;
+use emucell::backend::{Check, Evaluation, Guard, Precision, StatusBytes};
+use emucell::program::Program;
+use emucell::view::{View, ViewMut};
+
+use super::emulator::Emulator;
+use super::programs::{self, network, noise};
+
+fn generate(program: &Program, precision: Precision) -> Kernel {
+    let domain = vec![[f32::NEG_INFINITY, f32::INFINITY]; program.n_inputs()];
+    let target = Target::of(90).unwrap();
+    Kernel::generate(&Request { program, steps: None, domain: &domain, precision, target }).unwrap()
+}
+
+/// Outputs of `n_cells` cells, cells × outputs.
+fn evaluate(emulator: &Emulator, kernel: usize, program: &Program, x: &[f32]) -> Vec<f32> {
+    let (n_inputs, n_outputs) = (program.n_inputs(), program.n_outputs());
+    let n_cells = x.len() / n_inputs;
+    let mut y = vec![-7.5f32; n_cells * n_outputs];
+    let inputs = View::array_of_structures(x, n_inputs).unwrap();
+    let mut outputs = ViewMut::array_of_structures(&mut y, n_outputs).unwrap();
+    let inputs: Vec<_> = (0..n_inputs).map(|j| inputs.column(j)).collect();
+    let outputs: Vec<_> = (0..n_outputs).map(|j| outputs.column(j)).collect();
+    let mut job = Job::with_columns(n_inputs + n_outputs);
+    let check = Check { guard: Guard::Ignore, domain: Vec::new() };
+    let mut counters = [0u64; 3];
+    let numbers = aligned(&emulator.kernels[kernel].numbers);
+    let memory = OwnMemory { numbers: numbers.1.as_ptr() as u64 + numbers.0, counters: counters.as_mut_ptr() as u64 };
+    let evaluation = Evaluation { n_cells, inputs: &inputs, outputs: &outputs, status: StatusBytes::new(None) };
+    let entry = job.describe_evaluation(&evaluation, &check, memory);
+    emulator.launch(kernel, entry, n_cells, job.words());
+    y
+}
+
+/// The numbers, and how far behind the start they begin at a multiple of 16 bytes.
+fn aligned(numbers: &[u32]) -> (u64, Vec<u32>) {
+    let mut copy = vec![0; numbers.len() + 4];
+    let skip = (copy.as_ptr() as usize).next_multiple_of(16) - copy.as_ptr() as usize;
+    copy[skip / 4..skip / 4 + numbers.len()].copy_from_slice(numbers);
+    (skip as u64, copy)
+}
+
+fn inputs(program: &Program, n_cells: usize) -> Vec<f32> {
+    (0..program.n_inputs() * n_cells).map(|i| 2.0 * noise(i + 17)).collect()
+}
+
+/// Largest difference from double precision, relative to the largest number.
+fn error(program: &Program, x: &[f32], y: &[f32]) -> f64 {
+    let exact: Vec<f64> = x
+        .chunks_exact(program.n_inputs())
+        .flat_map(|cell| program.evaluate_reference(&cell.iter().map(|&x| f64::from(x)).collect::<Vec<_>>()))
+        .collect();
+    let size = exact.iter().fold(1e-30, |m: f64, x| m.max(x.abs()));
+    y.iter().zip(&exact).map(|(y, e)| (f64::from(*y) - e).abs() / size).fold(0.0, |m: f64, d| if d > m || d.is_nan() { d } else { m })
+}
+
+/// Every program's error, cells of several blocks and ragged tails.
+fn errors(name: &str, programs: &[(String, Program)], precision: Precision, n_cells: &[usize]) -> Vec<f64> {
+    let emulator = Emulator::new(name, programs.iter().map(|(_, p)| generate(p, precision)).collect());
+    let error_of = |i: usize, program: &Program| {
+        let of_cells = |&n: &usize| {
+            let x = inputs(program, n);
+            error(program, &x, &evaluate(&emulator, i, program, &x))
+        };
+        n_cells.iter().map(of_cells).fold(0.0, f64::max)
+    };
+    programs.iter().enumerate().map(|(i, (_, program))| error_of(i, program)).collect()
+}
+
+fn assert_within(name: &str, programs: &[(String, Program)], precision: Precision, n_cells: &[usize], limit: f64) {
+    let errors = errors(name, programs, precision, n_cells);
+    let worst = errors.iter().copied().fold(0.0, f64::max);
+    eprintln!("{name}: {} programs, largest error {worst:.1e}", programs.len());
+    for ((program, _), error) in programs.iter().zip(&errors) {
+        assert!(*error <= limit, "{name}, {program}: relative error {error:e}");
+    }
+}
+
+fn widths(activations: &[Activation]) -> Vec<(String, Program)> {
+    let program = |width: usize| {
+        let activation = activations[width % activations.len()];
+        (format!("width {width} {}", activation.name()), network(&[3, width, width, 2], activation))
+    };
+    (1..=40).map(program).collect()
+}
+
+#[test]
+fn every_operation_in_single_precision() {
+    assert_within("operations_f32", &programs::all(), Precision::F32, &[1, 31, 128, 500], 2e-6);
+}
+
+#[test]
+fn every_width_in_single_precision() {
+    assert_within("widths_f32", &widths(&Activation::ALL), Precision::F32, &[1, 77], 2e-6);
+}
