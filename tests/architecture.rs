@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kernels", &["activation", "view", "error"]),
     ("format", &["surrogate", "program", "activation", "error"]),
     ("cell_model", &["view", "error"]),
-    ("backend", &["surrogate", "program", "kernels", "activation", "view", "error"]),
+    ("backend", &["format", "surrogate", "program", "kernels", "activation", "view", "error"]),
     ("session", &["backend", "cell_model", "format", "surrogate", "view", "error"]),
     ("dataset", &["cell_model", "format", "view", "error"]),
     ("train", &["dataset", "surrogate", "program", "activation", "format", "cell_model", "view", "error"]),

@@ -72,6 +72,11 @@ impl StatusBytes {
         !self.0.is_null()
     }
 
+    /// Bytes at an address that need not be this processor's; none at null.
+    pub fn at(address: *mut u8) -> Self {
+        Self(address)
+    }
+
     /// Where they are; null for none.
     pub fn address(self) -> *mut u8 {
         self.0
@@ -129,6 +134,8 @@ pub struct Evaluation<'a> {
 pub struct Advance<'a> {
     /// Number of cells to advance.
     pub n_cells: usize,
+    /// Number of rows of state and parameters.
+    pub n_rows: usize,
     /// Cell `i` lies in row `index[i]` of state and parameters; in row `i` without.
     pub index: Option<&'a [u32]>,
     /// One for each input of the program.
@@ -183,12 +190,17 @@ pub trait Backend: Send {
     /// As [`Backend::evaluate`].
     unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally>;
 
-    /// Waits until everything that was asked for has been done.
+    /// Waits until everything that was asked for has been done; what was seen in calls that returned before it was known.
     ///
     /// # Errors
     /// A fault of the device in a call that had returned before.
-    fn synchronize(&mut self) -> Result<()> {
-        Ok(())
+    fn synchronize(&mut self) -> Result<Tally> {
+        Ok(Tally::default())
+    }
+
+    /// Whether this thread may read and write what lies at `address`, where the caller has numbers.
+    fn is_reachable(&self, _address: *const u8) -> bool {
+        true
     }
 }
 

@@ -89,12 +89,16 @@ impl Session {
         self.counters = Counters::default();
     }
 
-    /// Waits until what was asked for has been done. On the CPU it has, when a call returns.
+    /// Waits until what was asked for has been done. On the CPU it has, when a call returns. On a GPU the counters of
+    /// cells outside the domain and of results that are not finite are complete after this.
     ///
     /// # Errors
     /// A fault of the device in a call that had returned before.
     pub fn synchronize(&mut self) -> Result<()> {
-        self.backend.synchronize()
+        let tally = self.backend.synchronize()?;
+        self.counters.outside_domain += tally.outside_domain;
+        self.counters.not_finite += tally.not_finite;
+        Ok(())
     }
 
     /// Fills `outputs` (cells × outputs) from `inputs` (cells × inputs, columns in the
@@ -119,6 +123,7 @@ impl Session {
         self.inputs.extend(inputs.columns());
         self.outputs.clear();
         self.outputs.extend(outputs.columns());
+        self.check_rescue(status.as_deref())?;
         let status = StatusBytes::new(status);
         let job = Evaluation { n_cells, inputs: &self.inputs, outputs: &self.outputs, status };
         // SAFETY: shapes were checked; inputs are borrowed, outputs and status borrowed uniquely.
@@ -148,14 +153,17 @@ impl Session {
         check_optional("stimulus", cells.stimulus.map(Columns::View), self.n_stimuli, n_cells)?;
         check_optional("parameters", cells.parameters, self.n_parameters, n_rows)?;
         self.check_status(cells.status.as_deref(), n_cells)?;
-        if let Some(index) = cells.index {
+        // One that lies elsewhere is checked where it lies.
+        if let Some(index) = cells.index.filter(|index| self.backend.is_reachable(index.as_ptr().cast())) {
             self.row_marks.check(index, n_rows)?;
         }
         self.outputs.clear();
         self.outputs.extend(cells.state.columns());
+        self.check_rescue(cells.status.as_deref())?;
         self.lay_out_step_inputs(&cells);
         let job = Advance {
             n_cells,
+            n_rows,
             index: cells.index,
             inputs: &self.step_inputs,
             state: &self.outputs,
@@ -237,6 +245,21 @@ impl Session {
             None if self.guard == Guard::Flag => Err(Error::invalid("no status bytes to flag cells in")
                 .remedy("give one byte a cell, or make the session with another guard")),
             None => Ok(()),
+        }
+    }
+
+    /// A fallback computes on this thread: what it is to read and write must be within its reach.
+    fn check_rescue(&self, status: Option<&[u8]>) -> Result<()> {
+        let addresses = || self.outputs.iter().map(|column| column.pointer.cast_const());
+        let status = status.map(<[u8]>::as_ptr);
+        match self.rescue.is_some()
+            && !addresses().chain(status).all(|address| self.backend.is_reachable(address))
+        {
+            true => {
+                Err(Error::unsupported("a fallback for cells in a GPU's memory, where it cannot reach them")
+                    .remedy("keep them in the processor's memory, or use another guard"))
+            }
+            false => Ok(()),
         }
     }
 

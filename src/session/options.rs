@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::fallback::Fallback;
 use crate::backend::cpu::{CpuBackend, CpuOptions};
+use crate::backend::cuda::{CudaBackend, CudaOptions, Source};
 use crate::backend::onnxruntime::{OnnxRuntimeBackend, OnnxRuntimeOptions, Provider};
 use crate::backend::{Backend, Check, Device, Guard, Precision, Stream};
 use crate::error::{Error, Result};
@@ -56,8 +57,9 @@ pub struct SessionOptions {
     /// the environment variable [`LIBRARY_VARIABLE`](crate::backend::onnxruntime::LIBRARY_VARIABLE)
     /// or the system's if none. One a process.
     pub onnxruntime: Option<PathBuf>,
-    /// Folder where TensorRT keeps the engines and timings that it takes minutes to make, for the
-    /// next session; they are not kept if none.
+    /// Folder where TensorRT keeps the engines and timings that it takes minutes to make, for the next session; they are
+    /// not kept if none. The native backend keeps compiled kernels for a GPU there; if none, in the folder that the
+    /// environment variable `EMUCELL_KERNEL_CACHE` names, or in the user's cache folder.
     pub engine_cache: Option<PathBuf>,
 }
 
@@ -93,11 +95,12 @@ impl SessionOptions {
             (BackendChoice::TensorRt, Device::Cpu) => {
                 Err(Error::unsupported("TensorRT on the CPU").remedy("choose the device cuda"))
             }
-            (BackendChoice::Native, Device::Cuda(_)) => {
-                Err(Error::unsupported(format!("the native backend on {}", self.device))
-                    .remedy("use the backend ONNX Runtime or TensorRT there, or the device cpu"))
-            }
-            (BackendChoice::Auto | BackendChoice::OnnxRuntime, Device::Cuda(number)) => {
+            (BackendChoice::Native, Device::Cuda(number)) => self.cuda(surrogate, number),
+            (BackendChoice::Auto, Device::Cuda(number)) => match surrogate.network() {
+                Network::Program(_) if CudaBackend::IS_BUILT => self.cuda(surrogate, number),
+                _ => self.onnxruntime(surrogate, Provider::Cuda(number)),
+            },
+            (BackendChoice::OnnxRuntime, Device::Cuda(number)) => {
                 self.onnxruntime(surrogate, Provider::Cuda(number))
             }
             (BackendChoice::TensorRt, Device::Cuda(number)) => {
@@ -118,6 +121,30 @@ impl SessionOptions {
             states: surrogate.can_step().then(|| surrogate.columns_of(Role::State)),
         };
         Ok(Box::new(CpuBackend::new(surrogate.program()?, options)?))
+    }
+
+    fn cuda(&self, surrogate: &Surrogate, device: usize) -> Result<Box<dyn Backend>> {
+        if let Some(name) = &self.instruction_set {
+            return Err(Error::unsupported(format!("instruction set \"{name}\" on {}", self.device))
+                .remedy("name none: a kernel is made for the GPU"));
+        }
+        let mut states = 0..;
+        let source = |variable: &Variable| match variable.role {
+            Role::State => Source::State(states.next().expect("a number")),
+            Role::Stimulus => Source::ByPosition,
+            Role::Parameter => Source::ByRow,
+            Role::Time => Source::Time,
+        };
+        let options = CudaOptions {
+            device,
+            precision: self.precision,
+            stream: self.stream,
+            capacity: self.capacity,
+            steps: surrogate.can_step().then(|| surrogate.inputs().iter().map(source).collect()),
+            cache: self.engine_cache.clone(),
+            check: self.domain(surrogate),
+        };
+        Ok(Box::new(CudaBackend::new(surrogate.program()?, options)?))
     }
 
     fn onnxruntime(&self, surrogate: &Surrogate, provider: Provider) -> Result<Box<dyn Backend>> {

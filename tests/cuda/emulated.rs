@@ -30,8 +30,10 @@ fn evaluate(emulator: &Emulator, kernel: usize, program: &Program, x: &[f32]) ->
     let check = Check { guard: Guard::Ignore, domain: Vec::new() };
     let mut counters = [0u64; 3];
     let numbers = aligned(&emulator.kernels[kernel].numbers);
-    let memory = OwnMemory { numbers: numbers.1.as_ptr() as u64 + numbers.0, counters: counters.as_mut_ptr() as u64 };
-    let evaluation = Evaluation { n_cells, inputs: &inputs, outputs: &outputs, status: StatusBytes::new(None) };
+    let memory =
+        OwnMemory { numbers: numbers.1.as_ptr() as u64 + numbers.0, counters: counters.as_mut_ptr() as u64 };
+    let evaluation =
+        Evaluation { n_cells, inputs: &inputs, outputs: &outputs, status: StatusBytes::new(None) };
     let entry = job.describe_evaluation(&evaluation, &check, memory);
     emulator.launch(kernel, entry, n_cells, job.words());
     y
@@ -56,7 +58,10 @@ fn error(program: &Program, x: &[f32], y: &[f32]) -> f64 {
         .flat_map(|cell| program.evaluate_reference(&cell.iter().map(|&x| f64::from(x)).collect::<Vec<_>>()))
         .collect();
     let size = exact.iter().fold(1e-30, |m: f64, x| m.max(x.abs()));
-    y.iter().zip(&exact).map(|(y, e)| (f64::from(*y) - e).abs() / size).fold(0.0, |m: f64, d| if d > m || d.is_nan() { d } else { m })
+    y.iter()
+        .zip(&exact)
+        .map(|(y, e)| (f64::from(*y) - e).abs() / size)
+        .fold(0.0, |m: f64, d| if d > m || d.is_nan() { d } else { m })
 }
 
 /// Every program's error, cells of several blocks and ragged tails.
@@ -72,7 +77,13 @@ fn errors(name: &str, programs: &[(String, Program)], precision: Precision, n_ce
     programs.iter().enumerate().map(|(i, (_, program))| error_of(i, program)).collect()
 }
 
-fn assert_within(name: &str, programs: &[(String, Program)], precision: Precision, n_cells: &[usize], limit: f64) {
+fn assert_within(
+    name: &str,
+    programs: &[(String, Program)],
+    precision: Precision,
+    n_cells: &[usize],
+    limit: f64,
+) {
     let errors = errors(name, programs, precision, n_cells);
     let worst = errors.iter().copied().fold(0.0, f64::max);
     eprintln!("{name}: {} programs, largest error {worst:.1e}", programs.len());
@@ -97,4 +108,34 @@ fn every_operation_in_single_precision() {
 #[test]
 fn every_width_in_single_precision() {
     assert_within("widths_f32", &widths(&Activation::ALL), Precision::F32, &[1, 77], 2e-6);
+}
+
+#[test]
+fn every_width_on_tensor_cores() {
+    let some: Vec<_> =
+        widths(&[Activation::Relu, Activation::Tanh, Activation::Silu, Activation::Elu { alpha: 0.7 }]);
+    // The errors of rounding to 11, 8 and 11 bits, and of sums of two numbers of 11 bits.
+    assert_within("widths_f16", &some, Precision::F16, &[1, 45], 5e-3);
+    assert_within("widths_bf16", &some, Precision::Bf16, &[45], 4e-2);
+    assert_within("widths_tf32", &some, Precision::Tf32, &[45], 5e-3);
+}
+
+#[test]
+fn wide_networks_in_every_precision() {
+    let wide: Vec<_> = [&[4, 64, 64, 64, 2][..], &[20, 128, 100, 36], &[4, 128, 128, 64, 2]]
+        .into_iter()
+        .map(|widths| (format!("{widths:?}"), network(widths, Activation::Tanh)))
+        .collect();
+    assert_within("wide_auto", &wide, Precision::Auto, &[40], 3e-6);
+    assert_within("wide_f32", &wide, Precision::F32, &[40], 3e-6);
+    assert_within("wide_f16", &wide, Precision::F16, &[40], 2e-3);
+    let widest = [("256".to_owned(), network(&[3, 256, 256, 2], Activation::Relu))];
+    assert_within("widest_f32", &widest, Precision::F32, &[33], 3e-6);
+    assert_within("widest_f16", &widest, Precision::F16, &[33], 2e-3);
+}
+
+#[test]
+fn every_operation_on_tensor_cores() {
+    assert_within("operations_f16", &programs::all(), Precision::F16, &[1, 130], 3e-3);
+    assert_within("operations_auto", &programs::all(), Precision::Auto, &[130], 2e-6);
 }

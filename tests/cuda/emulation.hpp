@@ -25,6 +25,7 @@ typedef unsigned long long u64;
 #define EMUCELL_UNROLL
 #define EMUCELL_ROLLED
 
+// Variables of each library by itself: several may be loaded, and run in threads of the tests.
 namespace emulation {
 
 // What the 32 threads of a warp bring to a common operation.
@@ -42,12 +43,12 @@ struct Fiber {
 
 constexpr std::size_t STACK = 1 << 18;
 
-inline ucontext_t scheduler;
-inline Fiber *current;
-inline std::vector<Warp> warps;
-inline unsigned n_threads, n_blocks, block, block_arrived, block_turn;
-inline std::vector<u8> shared;
-inline const std::function<void()> *kernel;
+static ucontext_t scheduler;
+static Fiber *current;
+static std::vector<Warp> warps;
+static unsigned n_threads, n_blocks, block, block_arrived, block_turn;
+static std::vector<u8> shared;
+static const std::function<void()> *kernel;
 
 inline void give_turn() { swapcontext(&current->context, &scheduler); }
 

@@ -37,7 +37,8 @@ impl Emulator {
         for (i, kernel) in kernels.iter().enumerate() {
             // SAFETY: the generated function has this type, and its array room for all constants.
             unsafe {
-                let constants: unsafe extern "C" fn(u32) -> *mut f32 = std::mem::transmute(symbol("constants"));
+                let constants: unsafe extern "C" fn(u32) -> *mut f32 =
+                    std::mem::transmute(symbol("constants"));
                 let to = constants(i as u32);
                 to.copy_from_nonoverlapping(kernel.constants.as_ptr(), kernel.constants.len());
             }
@@ -54,7 +55,16 @@ impl Emulator {
         let number = Entry::ALL.iter().position(|e| *e == entry).unwrap();
         let _one = self.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // SAFETY: the job leads to the memory of its cells, as the backend made it.
-        unsafe { (self.run)(kernel as u32, number as u32, blocks as u32, threads as u32, shared_bytes, job.as_ptr()) }
+        unsafe {
+            (self.run)(
+                kernel as u32,
+                number as u32,
+                blocks as u32,
+                threads as u32,
+                shared_bytes,
+                job.as_ptr(),
+            )
+        }
     }
 }
 
@@ -65,15 +75,17 @@ fn text(kernels: &[Kernel]) -> String {
     for (i, kernel) in kernels.iter().enumerate() {
         write!(text, "namespace k{i} {{\n{}}}\n", kernel.source).unwrap();
     }
-    text += "extern \"C\" float *constants(unsigned kernel) {\n    switch (kernel) {\n";
+    text += "extern \"C\" __attribute__((visibility(\"default\"))) float *constants(unsigned kernel) {\n    switch (kernel) {\n";
     for i in 0..kernels.len() {
         writeln!(text, "    case {i}: return k{i}::emucell_constants;").unwrap();
     }
     text += "    default: std::abort();\n    }\n}\n";
-    text += "extern \"C\" void run(unsigned kernel, unsigned entry, unsigned grid, unsigned threads, std::size_t shared, const void *job) {\n";
+    text += "extern \"C\" __attribute__((visibility(\"default\"))) void run(unsigned kernel, unsigned entry, unsigned grid, unsigned threads, std::size_t shared, const void *job) {\n";
     text += "    switch (3 * kernel + entry) {\n";
     for (i, kernel) in kernels.iter().enumerate() {
-        for (j, (entry, is_there)) in Entry::ALL.into_iter().zip([true, kernel.steps, kernel.increments]).enumerate() {
+        for (j, (entry, is_there)) in
+            Entry::ALL.into_iter().zip([true, kernel.steps, kernel.increments]).enumerate()
+        {
             if is_there {
                 let (case, name) = (3 * i + j, entry.name());
                 let job = format!("{}_job", name.strip_prefix("emucell_").unwrap());
@@ -87,7 +99,19 @@ fn text(kernels: &[Kernel]) -> String {
 
 fn compile(source: &Path, library: &PathBuf) {
     let mut command = Command::new("g++");
-    command.args(["-std=c++17", "-O1", "-fno-strict-aliasing", "-shared", "-fPIC", "-o"]).arg(library).arg(source);
+    command
+        .args([
+            "-std=c++17",
+            "-O1",
+            "-fno-strict-aliasing",
+            "-fvisibility=hidden",
+            "-fno-gnu-unique",
+            "-shared",
+            "-fPIC",
+            "-o",
+        ])
+        .arg(library)
+        .arg(source);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

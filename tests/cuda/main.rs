@@ -2,6 +2,9 @@
 
 #![cfg(feature = "cuda")]
 
+mod backend;
+mod compiled;
 mod emulated;
+mod emulated_gpu;
 mod emulator;
 mod programs;

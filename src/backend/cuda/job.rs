@@ -78,11 +78,11 @@ impl Job {
         Entry::Evaluate
     }
 
-    /// Describes steps, all of whose addresses are the GPU's.
+    /// Describes steps, all of whose addresses are the GPU's, as is `index` in the place of the job's.
     pub fn describe_steps(
         &mut self,
         job: &Advance<'_>,
-        n_rows: usize,
+        index: Option<u64>,
         kernel: &Kernel,
         check: &Check,
         memory: OwnMemory,
@@ -92,9 +92,10 @@ impl Job {
             StepInput::ByPosition(column) | StepInput::ByRow(column) => Some(*column),
             StepInput::Time => None,
         };
-        let singles = job.inputs.iter().filter_map(column).chain(job.state.iter().copied()).all(|c| is_single(&c));
-        let index = job.index.map_or(0, |list| list.as_ptr() as u64);
-        let call = Call { n_cells: job.n_cells, n_rows, index, dt: job.dt, n_steps: job.n_steps };
+        let singles =
+            job.inputs.iter().filter_map(column).chain(job.state.iter().copied()).all(|c| is_single(&c));
+        let index = index.unwrap_or(0);
+        let call = Call { n_cells: job.n_cells, n_rows: job.n_rows, index, dt: job.dt, n_steps: job.n_steps };
         self.begin(call, job.status, check, memory, singles);
         for input in job.inputs {
             match column(input) {

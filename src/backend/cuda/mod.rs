@@ -1,8 +1,65 @@
 //! emucell's own kernels on NVIDIA's GPUs, on the caller's memory and stream.
+//!
+//! A program becomes one kernel ([`generate`]), which NVRTC compiles when a session is made ([`compile`]). Driver and
+//! compiler are loaded at run time.
 
+#[cfg(feature = "cuda")]
+pub mod compile;
+#[cfg(feature = "cuda")]
+mod device;
+#[cfg(feature = "cuda")]
+mod driver;
 #[cfg(feature = "cuda")]
 pub mod generate;
 #[cfg(feature = "cuda")]
-pub mod target;
+pub mod gpu;
 #[cfg(feature = "cuda")]
 pub mod job;
+#[cfg(feature = "cuda")]
+mod run;
+#[cfg(not(feature = "cuda"))]
+#[path = "missing.rs"]
+mod run;
+#[cfg(feature = "cuda")]
+mod staging;
+#[cfg(feature = "cuda")]
+pub mod target;
+
+use std::path::PathBuf;
+
+use super::device::{Precision, Stream};
+use super::tile::Check;
+
+pub use self::run::CudaBackend;
+
+/// Where an input of a step comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The state that is that output.
+    State(usize),
+    /// Row `i` belongs to cell `i` of the call.
+    ByPosition,
+    /// A cell's number lies in the row of its state.
+    ByRow,
+    /// The length of the step.
+    Time,
+}
+
+/// What the backend needs to know beside the program.
+#[derive(Debug)]
+pub struct CudaOptions {
+    /// Number of the GPU.
+    pub device: usize,
+    /// In which numbers.
+    pub precision: Precision,
+    /// The caller's stream; one of the session's own if none.
+    pub stream: Option<Stream>,
+    /// Most cells of a call, 0 if unknown: memory for numbers that come from the processor is reserved for so many.
+    pub capacity: usize,
+    /// One for each input if the program is to step.
+    pub steps: Option<Vec<Source>>,
+    /// Folder of compiled kernels; see [`compile::cache_folder`](self::compile) for what holds if none.
+    pub cache: Option<PathBuf>,
+    /// The domain and what happens outside.
+    pub check: Check,
+}

@@ -62,7 +62,13 @@ EMUCELL_DEVICE float reciprocal_approximate(float x) {
 struct Half {
     EMUCELL_DEVICE static u32 pack(float low, float high) {
         u32 word;
+#if __CUDA_ARCH__ >= 800
         asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+#else
+        asm("{ .reg .b16 l, h; cvt.rn.f16.f32 l, %1; cvt.rn.f16.f32 h, %2; mov.b32 %0, {l, h}; }"
+            : "=r"(word)
+            : "f"(low), "f"(high));
+#endif
         return word;
     }
     EMUCELL_DEVICE static float round(float x) {

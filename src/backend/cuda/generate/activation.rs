@@ -39,8 +39,16 @@ pub fn approximate(activation: Activation) -> String {
         Activation::Celu { alpha } => unit(1.0, alpha, alpha),
         Activation::Tanh => "TanhApproximate{}".to_owned(),
         Activation::Sigmoid => "SigmoidApproximate{}".to_owned(),
-        Activation::Silu => "SiluApproximate{}".to_owned(),
-        Activation::GeluTanh => "GeluTanhApproximate{}".to_owned(),
+        other => fast(other),
+    }
+}
+
+/// The activation by instructions that are as exact as single precision, where there are such.
+pub fn fast(activation: Activation) -> String {
+    match activation {
+        Activation::Sigmoid => "SigmoidFast{}".to_owned(),
+        Activation::Silu => "SiluFast{}".to_owned(),
+        Activation::GeluTanh => "GeluTanhFast{}".to_owned(),
         other => exact(other),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use half::{bf16, f16};
 
-use super::activation::{approximate, exact};
+use super::activation::{approximate, exact, fast};
 use super::numbers::Numbers;
 use super::pack::Layer;
 use crate::activation::Activation;
@@ -213,7 +213,11 @@ impl Chain<'_> {
         let mut text = String::new();
         line!(text, "float b{output}[{}];", layers[layers.len() - 1].0.n_outputs());
         text += "        {\n";
-        line!(text, "    float *p0 = reinterpret_cast<float *>(warp.stage), *p1 = p0 + {} * EMUCELL_TILE_ROW;", rows[0]);
+        line!(
+            text,
+            "    float *p0 = reinterpret_cast<float *>(warp.stage), *p1 = p0 + {} * EMUCELL_TILE_ROW;",
+            rows[0]
+        );
         line!(text, "    tile_put(b{}, p0, warp.lane);", input.index());
         for (i, (layer, activation)) in layers.iter().enumerate() {
             let (from, to) = (i % 2, (i + 1) % 2);
@@ -247,14 +251,19 @@ impl Chain<'_> {
         let registers = |layer: usize| 8 * (tiles_of(layer) + layers[layer].0.n_outputs().div_ceil(16));
         let side_by_side = (0..layers.len()).all(|layer| registers(layer) <= REGISTERS_OF_TILES);
         let tiles = if side_by_side { 2 } else { 1 };
-        let stage = Layout { input_bytes: 32 * (padded / 2 + 4) * 4, output_bytes: 32 * (eights * 8 + 2) * 4 };
+        let stage =
+            Layout { input_bytes: 32 * (padded / 2 + 4) * 4, output_bytes: 32 * (eights * 8 + 2) * 4 };
 
         let mut text = String::new();
         line!(text, "float b{output}[{n_outputs}];");
         text += "        {\n";
         line!(text, "    u32 *in = reinterpret_cast<u32 *>(warp.stage);");
         line!(text, "    float *out = reinterpret_cast<float *>(warp.stage + {});", stage.input_bytes);
-        line!(text, "    half_put<{kind}, {parts}, {n_inputs}, {padded}>(b{}, in, warp.lane);", input.index());
+        line!(
+            text,
+            "    half_put<{kind}, {parts}, {n_inputs}, {padded}>(b{}, in, warp.lane);",
+            input.index()
+        );
         line!(text, "    EMUCELL_ROLLED for (int tile = 0; tile < 2; tile += {tiles}) {{");
         line!(text, "        u32 a0[{tiles}][{}][4];", tiles_of(0));
         line!(text, "        half_get(a0, in, warp.lane, tile);");
@@ -264,9 +273,15 @@ impl Chain<'_> {
             if next < layers.len() {
                 line!(text, "        u32 a{next}[{tiles}][{}][4];", eights.div_ceil(2));
                 let activation = approximate(*activation);
-                line!(text, "        half_layer<{kind}, {tiles}, {k}, {eights}>(a{i}, a{next}, {weights}, {activation}, warp.lane);");
+                line!(
+                    text,
+                    "        half_layer<{kind}, {tiles}, {k}, {eights}>(a{i}, a{next}, {weights}, {activation}, warp.lane);"
+                );
             } else {
-                line!(text, "        half_last<{kind}, {tiles}, {k}, {eights}>(a{i}, out, {weights}, warp.lane, tile);");
+                line!(
+                    text,
+                    "        half_last<{kind}, {tiles}, {k}, {eights}>(a{i}, out, {weights}, warp.lane, tile);"
+                );
             }
         }
         line!(text, "    }}");
@@ -303,11 +318,14 @@ impl Chain<'_> {
             // The last layer's activation is applied to the cell's own outputs.
             let activation = match (next == layers.len(), split) {
                 (true, _) => "Linear{}".to_owned(),
-                (false, true) => exact(*activation),
+                (false, true) => fast(*activation),
                 (false, false) => approximate(*activation),
             };
             line!(text, "        float x{next}[{tiles}][{eights}][4];");
-            line!(text, "        tf32_layer<{tiles}, {k}, {eights}, {split}>(x{i}, x{next}, {weights}, {activation}, warp.lane);");
+            line!(
+                text,
+                "        tf32_layer<{tiles}, {k}, {eights}, {split}>(x{i}, x{next}, {weights}, {activation}, warp.lane);"
+            );
         }
         line!(text, "        tf32_put_outputs(x{}, out, warp.lane, tile);", layers.len());
         line!(text, "    }}");

@@ -15,6 +15,7 @@ use std::fmt::Write;
 use self::chain::{ChainPlan, Layout};
 use self::network::{Entry, NetworkText};
 use self::numbers::Numbers;
+pub use super::Source;
 use super::target::Target;
 use crate::backend::Precision;
 use crate::error::{Error, Result};
@@ -37,19 +38,6 @@ pub const LIBRARY: &[&str] = &[
 ];
 /// The same for tensor cores.
 pub const TENSOR_LIBRARY: &str = include_str!("../cu/tensor.cuh");
-
-/// Where an input of a step comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The state that is that output.
-    State(usize),
-    /// Row `i` belongs to cell `i` of the call.
-    ByPosition,
-    /// A cell's number lies in the row of its state.
-    ByRow,
-    /// The length of the step.
-    Time,
-}
 
 /// What is to be generated.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +102,10 @@ impl Kernel {
                 networks.push(Plan { updates, ..Plan::of("Increments", increments.fused(), request) });
             }
         }
-        let texts: Vec<NetworkText> =
-            networks.iter().map(|plan| NetworkText::write(plan, steps, &mut numbers)).collect::<Result<_>>()?;
+        let texts: Vec<NetworkText> = networks
+            .iter()
+            .map(|plan| NetworkText::write(plan, steps, &mut numbers))
+            .collect::<Result<_>>()?;
         let stage = texts.iter().map(|text| text.stage).max().unwrap_or(0);
         let shape = Shape::choose(numbers.layer_bytes(), stage, request.target)?;
         let mut source = String::new();
@@ -160,12 +150,16 @@ fn check(request: &Request<'_>) -> Result<()> {
     let program = request.program;
     let widest = program.steps().map(|(block, _)| program.width(block)).chain([program.n_inputs()]).max();
     if let Some(width) = widest.filter(|&width| width > MAX_WIDTH) {
-        return Err(Error::unsupported(format!("a block of {width} columns in a CUDA kernel, which takes {MAX_WIDTH}"))
-            .remedy("use the backend ONNX Runtime on this device, or the device cpu"));
+        return Err(Error::unsupported(format!(
+            "a block of {width} columns in a CUDA kernel, which takes {MAX_WIDTH}"
+        ))
+        .remedy("use the backend ONNX Runtime on this device, or the device cpu"));
     }
     let columns = program.n_inputs() + program.n_outputs();
     if columns > MAX_COLUMNS {
-        return Err(Error::unsupported(format!("{columns} inputs and outputs of a CUDA kernel, which takes {MAX_COLUMNS}")));
+        return Err(Error::unsupported(format!(
+            "{columns} inputs and outputs of a CUDA kernel, which takes {MAX_COLUMNS}"
+        )));
     }
     let needs_ampere = matches!(request.precision, Precision::Bf16 | Precision::Tf32);
     if needs_ampere && request.target.architecture < 80 {
@@ -180,7 +174,10 @@ fn check(request: &Request<'_>) -> Result<()> {
 }
 
 fn input_of_state(sources: &[Source], state: usize) -> usize {
-    sources.iter().position(|source| *source == Source::State(state)).expect("every output of a step is a state")
+    sources
+        .iter()
+        .position(|source| *source == Source::State(state))
+        .expect("every output of a step is a state")
 }
 
 /// A network and how each of its chains of dense layers is computed.
@@ -211,7 +208,8 @@ impl Shape {
     fn choose(layers: usize, stage: usize, target: Target) -> Result<Self> {
         let candidates = [(256, layers), (128, layers), (256, 0), (128, 0), (64, 0), (32, 0)];
         let small = if layers == 0 { &candidates[1..] } else { &candidates[..] };
-        let fits = |&&(threads, weights): &&(usize, usize)| weights + stage * (threads / 32) <= target.shared_bytes;
+        let fits =
+            |&&(threads, weights): &&(usize, usize)| weights + stage * (threads / 32) <= target.shared_bytes;
         let &(threads, shared_weights) = small.iter().find(fits).ok_or_else(|| {
             Error::unsupported(format!(
                 "a network that needs {stage} bytes of shared memory for 32 cells, of which the GPU has {}",

@@ -32,7 +32,9 @@ impl NetworkText {
             let position = block.index() - 1;
             if let Operation::Dense { .. } = operation {
                 // A chain is written where its last layer stands: nobody reads the others.
-                if let Some(chain) = plan.chains.iter().find(|chain| chain.operations.last() == Some(&position)) {
+                if let Some(chain) =
+                    plan.chains.iter().find(|chain| chain.operations.last() == Some(&position))
+                {
                     let text = chain::write(program, chain, numbers);
                     stage = stage.max(stage_bytes(&text.stage));
                     body += &text.text;
@@ -145,8 +147,12 @@ fn write_operation(
     line(match operation {
         Operation::Dense { .. } => unreachable!("dense operations stand in chains"),
         Operation::Constant { values } => format!("constant({y}, {});", numbers.constants(values)),
-        Operation::Activation { input, activation } => format!("map({}, {y}, {});", name(input), exact(*activation)),
-        Operation::Slope { input, activation } => format!("map({}, {y}, {});", name(input), slope(*activation)),
+        Operation::Activation { input, activation } => {
+            format!("map({}, {y}, {});", name(input), exact(*activation))
+        }
+        Operation::Slope { input, activation } => {
+            format!("map({}, {y}, {});", name(input), slope(*activation))
+        }
         Operation::Exp { input } => format!("map({}, {y}, Exp{{}});", name(input)),
         Operation::Binary { operator, left, right } => {
             let operator = match operator {
@@ -168,7 +174,9 @@ fn write_operation(
             });
             parts.collect::<Vec<_>>().join(" ")
         }
-        Operation::Slice { input, start, width } => format!("copy<{width}>({}, {start}, {y}, 0);", name(input)),
+        Operation::Slice { input, start, width } => {
+            format!("copy<{width}>({}, {start}, {y}, 0);", name(input))
+        }
         Operation::Table { input, table } => look_up("table", input, &y, table, numbers),
         Operation::TableSlope { input, table } => look_up("table_slope", input, &y, table, numbers),
         Operation::Relax { state, rate, drive } => {

@@ -111,7 +111,9 @@ impl Layer<'_> {
                 for pair in 0..eights.div_ceil(2) {
                     for lane in 0..32 {
                         for eight in [2 * pair, 2 * pair + 1] {
-                            words.extend(columns(lane).map(|c| tf32_bits(self.weight(eight * 8 + lane / 4, c))));
+                            words.extend(
+                                columns(lane).map(|c| tf32_bits(self.weight(eight * 8 + lane / 4, c))),
+                            );
                         }
                     }
                 }

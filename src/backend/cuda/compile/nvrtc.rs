@@ -1,0 +1,143 @@
+//! NVRTC, NVIDIA's compiler as a library, loaded at run time.
+
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use cudarc::nvrtc::{result, sys};
+
+use crate::error::{Error, Result};
+
+/// Environment variable that names the library's file.
+pub const LIBRARY_VARIABLE: &str = "EMUCELL_NVRTC";
+
+const INSTALL: &str = "install NVRTC 12 or 13 (it comes with the CUDA toolkit and with `pip install nvidia-cuda-nvrtc`) and \
+    name its file libnvrtc.so.* in EMUCELL_NVRTC";
+
+/// The compiler, which is loaded once a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Nvrtc {
+    version: (i32, i32),
+}
+
+/// It compiles one text at a time: older versions are not safe to enter twice.
+static COMPILING: Mutex<()> = Mutex::new(());
+
+impl Nvrtc {
+    /// The library in [`LIBRARY_VARIABLE`], or the system's.
+    ///
+    /// # Errors
+    /// No such library, and one that is not NVRTC.
+    pub fn load() -> Result<Self> {
+        static LOADED: OnceLock<std::result::Result<Nvrtc, String>> = OnceLock::new();
+        let loaded = LOADED.get_or_init(|| load().map_err(|fault| fault.fault()));
+        loaded.clone().map_err(|fault| Error::unsupported(fault).remedy(INSTALL))
+    }
+
+    /// Major and minor, for example `13.0`.
+    pub fn version(self) -> String {
+        format!("{}.{}", self.version.0, self.version.1)
+    }
+
+    /// Compiles `text` for the architecture that `options` name.
+    ///
+    /// # Errors
+    /// What the compiler says.
+    pub fn compile(self, text: &str, options: &[String]) -> Result<Vec<u8>> {
+        let _one = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = CString::new(text).map_err(|_| Error::invalid("a kernel's text with a NUL"))?;
+        let program = result::create_program(&source, Some(c"emucell.cu")).map_err(refused)?;
+        // SAFETY: the program was just made, and is destroyed once, at the end.
+        unsafe {
+            let compiled = result::compile_program(program, options);
+            let cubin = match compiled {
+                Ok(()) => cubin(program),
+                Err(code) => Err(failed(code, program, options)),
+            };
+            // What was compiled is copied by now: nothing is lost if this fails.
+            let _ = result::destroy_program(program);
+            cubin
+        }
+    }
+}
+
+fn load() -> Result<Nvrtc> {
+    // Loaded by its file first, the library is known by its name to whoever asks for that, as the bindings do.
+    if let Some(file) =
+        std::env::var_os(LIBRARY_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+    {
+        let file = std::fs::canonicalize(&file)
+            .map_err(|e| Error::unsupported(format!("NVRTC: cannot open {}: {e}", file.display())))?;
+        preload_builtins(&file);
+        open(&file)?;
+    }
+    // SAFETY: looks for a library by its usual names.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(Error::unsupported("this machine has no NVRTC (libnvrtc.so)"));
+    }
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: the library is there; it fills the two numbers.
+    unsafe { sys::nvrtcVersion(&raw mut major, &raw mut minor) }.result().map_err(refused)?;
+    Ok(Nvrtc { version: (major, minor) })
+}
+
+/// NVRTC looks for its second library only where the system does, and not beside itself.
+fn preload_builtins(library: &Path) {
+    let Some(entries) = library.parent().and_then(|folder| folder.read_dir().ok()) else { return };
+    let is_builtins = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("libnvrtc-builtins.so")
+    };
+    for path in entries.flatten().map(|entry| entry.path()).filter(is_builtins) {
+        // Without it the first compilation fails, and says so.
+        let _ = open(&path);
+    }
+}
+
+/// Loads a library for good.
+fn open(file: &Path) -> Result<()> {
+    let path = CString::new(file.as_os_str().as_bytes()).map_err(|_| Error::invalid("a path with a NUL"))?;
+    // SAFETY: NVRTC's initialisers are harmless; the user named the file.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    if handle.is_null() {
+        // SAFETY: dlerror gives a text of this thread after a failure.
+        let why = unsafe { CStr::from_ptr(libc::dlerror()) }.to_string_lossy().into_owned();
+        return Err(Error::unsupported(format!("NVRTC from {}: {why}", file.display())));
+    }
+    Ok(())
+}
+
+/// # Safety
+/// The program was compiled.
+unsafe fn cubin(program: sys::nvrtcProgram) -> Result<Vec<u8>> {
+    let mut size = 0;
+    // SAFETY: as this function's contract says; the vector has the size that NVRTC asks for.
+    unsafe {
+        sys::nvrtcGetCUBINSize(program, &raw mut size).result().map_err(refused)?;
+        let mut cubin = vec![0u8; size];
+        sys::nvrtcGetCUBIN(program, cubin.as_mut_ptr().cast()).result().map_err(refused)?;
+        Ok(cubin)
+    }
+}
+
+/// # Safety
+/// The program exists.
+unsafe fn failed(fault: result::NvrtcError, program: sys::nvrtcProgram, options: &[String]) -> Error {
+    // SAFETY: as this function's contract says.
+    let log = unsafe { result::get_program_log(program) }.unwrap_or_default();
+    let log: Vec<u8> = log.iter().map(|&c| c as u8).collect();
+    let log = String::from_utf8_lossy(&log).into_owned();
+    let first = log.lines().find(|line| line.contains("error")).unwrap_or("no message").trim();
+    let options = options.join(" ");
+    if fault.0 == sys::nvrtcResult::NVRTC_ERROR_INVALID_OPTION {
+        return Error::unsupported(format!("NVRTC does not know an option of {options} ({first})"))
+            .remedy("install a newer NVRTC, which knows this GPU's architecture");
+    }
+    Error::unsupported(format!("NVRTC does not compile a kernel with {options}: {fault} ({first})"))
+        .remedy("use the device cpu, and report this as a fault of emucell")
+}
+
+fn refused(fault: result::NvrtcError) -> Error {
+    Error::unsupported(format!("NVRTC: {fault}")).remedy(INSTALL)
+}

@@ -1,0 +1,281 @@
+//! Calls on a GPU: where the caller's numbers lie decides how they get there.
+//!
+//! Numbers in the GPU's memory are worked on where they are: a call only queues a kernel. Inputs in the processor's memory
+//! that go with them, a stimulus for example, are copied first, without waiting. If the results belong into the
+//! processor's memory the call goes through them in batches, and returns when they are there.
+
+use super::CudaOptions;
+use super::device::CudaDevice;
+use super::generate::{Kernel, Request};
+use super::gpu::{Gpu, Memory};
+use super::job::{Entry, Job, OwnMemory};
+use super::staging::{Batches, Queue};
+use crate::backend::tile::Check;
+use crate::backend::{Advance, Backend, Evaluation, Guard, StatusBytes, StepInput, Tally};
+use crate::error::{Error, Result};
+use crate::program::Program;
+use crate::view::Column;
+
+/// See [`Backend`].
+pub struct CudaBackend {
+    name: String,
+    machine: Machine,
+    queue: Queue,
+    batches: Batches,
+    /// Columns of a call whose addresses are all the GPU's.
+    inputs: Vec<Column>,
+    step_inputs: Vec<StepInput>,
+}
+
+/// The GPU with the session's kernel.
+pub struct Machine {
+    pub gpu: Box<dyn Gpu>,
+    pub kernel: Kernel,
+    pub check: Check,
+    memory: OwnMemory,
+    job: Job,
+}
+
+impl CudaBackend {
+    /// Whether this build has kernels for GPUs.
+    pub const IS_BUILT: bool = true;
+
+    /// Prepares `program` on the GPU of that number.
+    ///
+    /// # Errors
+    /// No driver, no such GPU, no compiler, a stream of another GPU, too little memory, a program that no kernel holds.
+    pub fn new(program: &Program, options: CudaOptions) -> Result<Self> {
+        let gpu = CudaDevice::open(options.device, options.stream, options.cache.as_deref())?;
+        Self::on(Box::new(gpu), program, options)
+    }
+
+    /// The same on any [`Gpu`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn on(mut gpu: Box<dyn Gpu>, program: &Program, options: CudaOptions) -> Result<Self> {
+        let CudaOptions { precision, capacity, steps, check, .. } = options;
+        let (n_inputs, n_outputs) = (program.n_inputs(), program.n_outputs());
+        let request = Request {
+            program,
+            steps: steps.as_deref(),
+            domain: &check.domain,
+            precision,
+            target: gpu.target(),
+        };
+        let kernel = Kernel::generate(&request)?;
+        let name = format!("{}, {}", gpu.name(), kernel.arithmetic);
+        gpu.enter()?;
+        let loaded = gpu.load(&kernel);
+        gpu.leave();
+        let (memory, job) = (loaded?, Job::with_columns(n_inputs + n_outputs));
+        Ok(Self {
+            name,
+            machine: Machine { gpu, kernel, check, memory, job },
+            queue: Queue::with_capacity(capacity),
+            batches: Batches::new(n_inputs + n_outputs),
+            inputs: Vec::with_capacity(n_inputs),
+            step_inputs: Vec::with_capacity(n_inputs),
+        })
+    }
+
+    /// Calls `work` with the GPU's context as the thread's.
+    fn inside<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        /// The thread gets its own context back, whatever happens.
+        struct Leave<'a>(&'a mut CudaBackend);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.machine.gpu.leave();
+            }
+        }
+        self.machine.gpu.enter()?;
+        let inside = Leave(self);
+        work(inside.0)
+    }
+
+    /// # Safety
+    /// As [`Backend::evaluate`]; the outputs are in the GPU's memory.
+    unsafe fn evaluate_there(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
+        let Self { machine, queue, inputs, .. } = self;
+        machine.refuse_status_here(job.status)?;
+        let bytes = |column| Queue::bytes_of(machine, column, job.n_cells);
+        let bytes = job.inputs.iter().map(bytes).sum::<Result<usize>>()?;
+        queue.begin(machine, bytes)?;
+        inputs.clear();
+        for column in job.inputs {
+            // SAFETY: the caller's columns have as many numbers as there are cells.
+            inputs.push(unsafe { queue.on_gpu(machine, *column, job.n_cells)? });
+        }
+        queue.send(machine)?;
+        let job = Evaluation { inputs, ..*job };
+        let entry = machine.job.describe_evaluation(&job, &machine.check, machine.memory);
+        // SAFETY: all addresses are the GPU's by now; the caller vouches for them.
+        unsafe { machine.launch(entry, job.n_cells)? };
+        queue.end(machine)?;
+        Ok(Tally::default())
+    }
+
+    /// # Safety
+    /// As [`Backend::step`]; the state is in the GPU's memory.
+    unsafe fn step_there(&mut self, job: &Advance<'_>) -> Result<Tally> {
+        let Self { machine, queue, step_inputs, .. } = self;
+        machine.refuse_status_here(job.status)?;
+        let mut bytes = job.index.map_or(Ok(0), |list| Queue::bytes_of_index(machine, list))?;
+        for input in job.inputs {
+            bytes += match input {
+                StepInput::ByPosition(column) => Queue::bytes_of(machine, column, job.n_cells)?,
+                StepInput::ByRow(column) => Queue::bytes_of(machine, column, job.n_rows)?,
+                StepInput::State(_) | StepInput::Time => 0,
+            };
+        }
+        queue.begin(machine, bytes)?;
+        step_inputs.clear();
+        // SAFETY: the caller's columns have as many numbers as there are cells or rows, and the index as there are cells.
+        let index = unsafe {
+            for input in job.inputs {
+                step_inputs.push(match *input {
+                    StepInput::ByPosition(column) => {
+                        StepInput::ByPosition(queue.on_gpu(machine, column, job.n_cells)?)
+                    }
+                    StepInput::ByRow(column) => StepInput::ByRow(queue.on_gpu(machine, column, job.n_rows)?),
+                    other => other,
+                });
+            }
+            job.index.map(|list| queue.index_on_gpu(machine, list)).transpose()?
+        };
+        queue.send(machine)?;
+        let job = Advance { inputs: step_inputs, ..*job };
+        let entry = machine.job.describe_steps(&job, index, &machine.kernel, &machine.check, machine.memory);
+        // SAFETY: all addresses are the GPU's by now; the caller vouches for them.
+        unsafe { machine.launch(entry, job.n_cells)? };
+        queue.end(machine)?;
+        Ok(Tally::default())
+    }
+}
+
+impl Machine {
+    /// Where all of `columns` lie.
+    fn memory_of(&self, what: &str, columns: &[Column]) -> Result<Memory> {
+        let mut memories =
+            columns.iter().map(|column| self.gpu.memory_at(column.pointer).map_err(|e| e.at(what)));
+        let first = memories.next().expect("a column")?;
+        for memory in memories {
+            if memory? != first {
+                return Err(Error::unsupported(format!(
+                    "{what} partly in the GPU's memory and partly in the processor's"
+                ))
+                .remedy("keep all of them in one memory"));
+            }
+        }
+        match (first, self.check.guard) {
+            (Memory::Gpu, Guard::Fallback) => Err(Error::unsupported(format!(
+                "a fallback for {what} in the GPU's memory, where it cannot reach them"
+            ))
+            .remedy("keep them in the processor's memory, or use another guard")),
+            _ => Ok(first),
+        }
+    }
+
+    fn refuse_status_here(&self, status: StatusBytes) -> Result<()> {
+        match status.are_wanted() && self.gpu.memory_at(status.address())? == Memory::Processor {
+            true => Err(Error::invalid("status bytes in the processor's memory, for cells in the GPU's")
+                .remedy("give status bytes in the GPU's memory")),
+            false => Ok(()),
+        }
+    }
+
+    /// Describes a call with [`Evaluation`] and queues its kernel.
+    ///
+    /// # Safety
+    /// As [`Gpu::launch`].
+    pub unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<()> {
+        let entry = self.job.describe_evaluation(job, &self.check, self.memory);
+        // SAFETY: as this function's contract says.
+        unsafe { self.launch(entry, job.n_cells) }
+    }
+
+    /// The same with [`Advance`], without an index.
+    ///
+    /// # Safety
+    /// As [`Gpu::launch`].
+    pub unsafe fn step(&mut self, job: &Advance<'_>) -> Result<()> {
+        let entry = self.job.describe_steps(job, None, &self.kernel, &self.check, self.memory);
+        // SAFETY: as this function's contract says.
+        unsafe { self.launch(entry, job.n_cells) }
+    }
+
+    /// # Safety
+    /// As [`Gpu::launch`].
+    unsafe fn launch(&mut self, entry: Entry, n_cells: usize) -> Result<()> {
+        // SAFETY: as this function's contract says.
+        unsafe { self.gpu.launch(entry, n_cells, self.job.words()) }
+    }
+
+    /// Waits for all that was queued; what was seen in it.
+    pub fn take_tally(&mut self) -> Result<Tally> {
+        let [outside_domain, not_finite, wrong_rows] = self.gpu.take_counters()?;
+        match wrong_rows {
+            0 => Ok(Tally { outside_domain, not_finite }),
+            n => Err(Error::invalid(format!(
+                "an index in the GPU's memory named {n} rows that the state does not have"
+            ))
+            .remedy("correct the index: those cells were left alone")),
+        }
+    }
+}
+
+impl Backend for CudaBackend {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
+        if job.n_cells == 0 {
+            return Ok(Tally::default());
+        }
+        let memory = self.machine.memory_of("outputs", job.outputs)?;
+        // SAFETY: passed on.
+        self.inside(|own| unsafe {
+            match memory {
+                Memory::Gpu => own.evaluate_there(job),
+                Memory::Processor => own.batches.evaluate(&mut own.machine, job),
+            }
+        })
+    }
+
+    unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally> {
+        if job.n_cells == 0 {
+            return Ok(Tally::default());
+        }
+        let memory = self.machine.memory_of("state", job.state)?;
+        // SAFETY: passed on.
+        self.inside(|own| unsafe {
+            match memory {
+                Memory::Gpu => own.step_there(job),
+                Memory::Processor => own.batches.step(&mut own.machine, job),
+            }
+        })
+    }
+
+    fn synchronize(&mut self) -> Result<Tally> {
+        self.inside(|own| own.machine.take_tally())
+    }
+
+    fn is_reachable(&self, address: *const u8) -> bool {
+        // What it is instead the call itself will say.
+        !matches!(self.machine.gpu.memory_at(address), Ok(Memory::Gpu))
+    }
+}
+
+impl Drop for CudaBackend {
+    fn drop(&mut self) {
+        let Self { machine, queue, batches, .. } = self;
+        if machine.gpu.enter().is_ok() {
+            // Nobody may free what a kernel still uses; a fault was told by a call or is nobody's any more.
+            let _ = machine.gpu.take_counters();
+            queue.free(machine);
+            batches.free(machine);
+            machine.gpu.leave();
+        }
+    }
+}
