@@ -13,14 +13,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("surrogate", &["program", "error"]),
     ("kernels", &["activation", "view", "error"]),
     ("format", &["surrogate", "program", "activation", "error"]),
-    ("cell_model", &["view", "error"]),
+    // The backend's GPUs, for solvers there.
+    ("cell_model", &["backend", "view", "error"]),
     ("backend", &["format", "surrogate", "program", "kernels", "activation", "view", "error"]),
     ("session", &["backend", "cell_model", "format", "surrogate", "view", "error"]),
     ("dataset", &["cell_model", "format", "view", "error"]),
     ("train", &["dataset", "surrogate", "program", "activation", "format", "cell_model", "view", "error"]),
     (
         "report",
-        &["session", "kernels", "cell_model", "dataset", "format", "surrogate", "program", "view", "error"],
+        &[
+            "session",
+            "backend",
+            "kernels",
+            "cell_model",
+            "dataset",
+            "format",
+            "surrogate",
+            "program",
+            "view",
+            "error",
+        ],
     ),
     // Taking cell models apart: from asking a step function to a surrogate that is proved against it.
     ("step_function", &["error"]),

@@ -1,6 +1,8 @@
 //! Cell models, the systems of ODEs that surrogates stand for, and their solvers: the source of
 //! training data, the thing to beat, and the fallback where a surrogate is not to be trusted.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod equations;
 pub mod euler;
 mod fhn_canonical;

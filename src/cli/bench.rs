@@ -105,6 +105,16 @@ impl Bench {
             Contender::sessions(name, self.precision(), layout, surrogate, options)
         };
         match name {
+            BackendName::Native if self.runtime.device != Device::Cpu => {
+                let options = self.runtime.options(BackendChoice::Native);
+                vec![bench::gpu::sessions(
+                    "native",
+                    self.precision(),
+                    Layout::StructureOfArrays,
+                    surrogate,
+                    options,
+                )]
+            }
             BackendName::Native => {
                 let sets: Vec<String> = match self.instruction_sets.is_empty() {
                     true => Kernels::available().iter().map(|k| k.name.to_owned()).collect(),

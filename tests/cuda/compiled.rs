@@ -3,7 +3,7 @@
 use emucell::Activation;
 use emucell::backend::Precision;
 use emucell::backend::cuda::Source;
-use emucell::backend::cuda::compile::{self, Nvrtc, Resources};
+use emucell::backend::cuda::compile::{self, Cache, Nvrtc, Resources};
 use emucell::backend::cuda::generate::{Kernel, Request};
 use emucell::backend::cuda::target::Target;
 use emucell::program::Program;
@@ -53,15 +53,15 @@ fn networks() -> Vec<(&'static str, Program)> {
 fn every_precision_compiles_for_every_architecture_without_spills() {
     let Some(nvrtc) = nvrtc() else { return };
     for architecture in ARCHITECTURES {
-        // One network everywhere, the others where most of them will run.
-        let some = if architecture == 90 { networks() } else { networks().split_off(2)[..1].to_vec() };
+        // All of it where most of them will run, and elsewhere one network by the shortest and the longest kernel.
+        let everything = [Precision::Auto, Precision::F32, Precision::F16, Precision::Bf16, Precision::Tf32];
+        let (some, precisions) = match architecture {
+            90 => (networks(), &everything[..]),
+            75 => (networks().split_off(2)[..1].to_vec(), &everything[1..3]),
+            _ => (networks().split_off(2)[..1].to_vec(), &everything[..3]),
+        };
         for (name, program) in some {
-            for precision in
-                [Precision::Auto, Precision::F32, Precision::F16, Precision::Bf16, Precision::Tf32]
-            {
-                if architecture < 80 && matches!(precision, Precision::Bf16 | Precision::Tf32) {
-                    continue;
-                }
+            for &precision in precisions {
                 let kernel = generate(&program, precision, architecture);
                 let options = compile::options(Target::of(architecture).unwrap());
                 let start = std::time::Instant::now();
@@ -85,4 +85,57 @@ fn every_precision_compiles_for_every_architecture_without_spills() {
             }
         }
     }
+}
+
+#[test]
+fn architectures_and_networks_that_no_kernel_serves_are_refused() {
+    let message = Target::of(70).unwrap_err().to_string();
+    assert!(message.contains("compute capability 7.0") && message.contains("7.5 or later"), "{message}");
+    let generate = |widths: &[usize], precision, architecture| {
+        let program = network(widths, Activation::Tanh);
+        let domain = vec![[-1.0, 1.0]; widths[0]];
+        let target = Target::of(architecture).unwrap();
+        Kernel::generate(&Request { program: &program, steps: None, domain: &domain, precision, target })
+    };
+    for precision in [Precision::Bf16, Precision::Tf32] {
+        let message = generate(&[3, 16, 2], precision, 75).unwrap_err().to_string();
+        assert!(message.contains(&format!("{precision:?}")) && message.contains("8.0 or later"), "{message}");
+    }
+    let message = generate(&[3, 600, 2], Precision::F32, 90).unwrap_err().to_string();
+    assert!(message.contains("600 columns"), "{message}");
+    let message = generate(&[3, 512, 512, 2], Precision::F32, 75).unwrap_err().to_string();
+    assert!(message.contains("shared memory for 32 cells"), "{message}");
+}
+
+#[test]
+fn a_text_that_does_not_compile_and_an_unknown_architecture_are_told() {
+    let Some(nvrtc) = nvrtc() else { return };
+    let options = compile::options(Target::of(90).unwrap());
+    let message =
+        nvrtc.compile("extern \"C\" __global__ void f() { nonsense; }", &options).unwrap_err().to_string();
+    assert!(message.contains("nonsense") && message.contains("sm_90"), "{message}");
+    let message = nvrtc.compile("", &["--gpu-architecture=sm_77".to_owned()]).unwrap_err().to_string();
+    assert!(message.contains("sm_77") && message.contains("newer NVRTC"), "{message}");
+}
+
+#[test]
+fn a_kernel_is_compiled_once_and_then_comes_from_the_cache() {
+    let Some(_) = nvrtc() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(Some(folder.path().to_path_buf()));
+    let kernel = generate(&network(&[3, 4, 2], Activation::Relu), Precision::F32, 90);
+    let compiled = compile::cubin(&kernel, Target::of(90).unwrap(), &cache).unwrap();
+    let files = || folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(files().len(), 1);
+    // What lies there is taken as it is: another kernel under the same key shows it.
+    let key_of = std::fs::read(&files()[0]).unwrap();
+    assert!(key_of.windows(6).any(|bytes| bytes == b"NVRTC "));
+    assert_eq!(compile::cubin(&kernel, Target::of(90).unwrap(), &cache).unwrap(), compiled);
+    // Another architecture, and other weights in the same shape.
+    compile::cubin(&kernel, Target::of(80).unwrap(), &cache).unwrap();
+    assert_eq!(files().len(), 2);
+    let mut other = kernel.clone();
+    other.constants[5] += 1.0;
+    assert_eq!(compile::cubin(&other, Target::of(90).unwrap(), &cache).unwrap(), compiled);
+    assert_eq!(files().len(), 2);
 }

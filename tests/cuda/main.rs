@@ -8,3 +8,5 @@ mod emulated;
 mod emulated_gpu;
 mod emulator;
 mod programs;
+mod solver;
+mod without_gpu;

@@ -58,7 +58,7 @@ impl CudaDevice {
     /// # Errors
     /// No driver, no such GPU, a stream of another.
     pub fn open(number: usize, stream: Option<Stream>, cache: Option<&Path>) -> Result<Self> {
-        driver::start().map_err(|e| e.at(format!("device cuda:{number}")))?;
+        driver::start().map_err(|e| e.at(format!("the native backend on cuda:{number}")))?;
         // SAFETY: the driver is started; all pointers lead to this function's variables, here and below.
         unsafe {
             let (mut count, mut device) = (0, 0);
@@ -146,6 +146,11 @@ impl CudaDevice {
             self.leave();
             made
         }
+    }
+
+    /// The stream on which it works.
+    pub(super) fn stream(&self) -> *mut c_void {
+        self.stream.cast()
     }
 
     /// # Safety

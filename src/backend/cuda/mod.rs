@@ -24,13 +24,19 @@ mod run;
 mod staging;
 #[cfg(feature = "cuda")]
 pub mod target;
+#[cfg(feature = "cuda")]
+mod workplace;
 
 use std::path::PathBuf;
 
 use super::device::{Precision, Stream};
 use super::tile::Check;
 
+#[cfg(feature = "cuda")]
+pub use self::device::CudaDevice;
 pub use self::run::CudaBackend;
+#[cfg(feature = "cuda")]
+pub use self::workplace::Workplace;
 
 /// Where an input of a step comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

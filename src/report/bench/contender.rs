@@ -23,6 +23,14 @@ pub trait Evaluator {
     /// # Errors
     /// Whatever prevents it.
     fn evaluate(&mut self, x: &[f32], y: &mut [f32]) -> Result<()>;
+
+    /// Median time of an evaluation, whose results are in `y` then.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    fn median_seconds(&mut self, x: &[f32], y: &mut [f32]) -> Result<f64> {
+        super::median_seconds(&mut || self.evaluate(x, y))
+    }
 }
 
 /// How the numbers of a call lie. Each contender gets what it reads without copying.
@@ -43,7 +51,7 @@ impl Layout {
         }
     }
 
-    fn view(self, n_cells: usize, n_variables: usize) -> view::Layout {
+    pub(super) fn view(self, n_cells: usize, n_variables: usize) -> view::Layout {
         match self {
             Self::ArrayOfStructures => view::Layout::array_of_structures(n_cells, n_variables),
             Self::StructureOfArrays => view::Layout::structure_of_arrays(n_cells, n_variables),

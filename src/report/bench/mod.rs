@@ -1,6 +1,11 @@
 //! The same surrogate on several backends: times of a call, each with its accuracy beside it.
 
 mod contender;
+#[cfg(feature = "cuda")]
+pub mod gpu;
+#[cfg(not(feature = "cuda"))]
+#[path = "gpu_missing.rs"]
+pub mod gpu;
 mod peak;
 mod solver;
 mod table;
@@ -51,8 +56,8 @@ pub struct Measurement {
     /// Multiply-adds of the network's dense layers, relative to the most that as many cores can do with the instruction
     /// set (the fastest, for backends that do not say): what a loop of them reached in the same run. None on other devices.
     pub share_of_peak: Option<f64>,
-    /// Forward Euler steps of the cell model, for as many cells with as many threads, that take as long as a call: an
-    /// evaluation must replace more. None if the cell model is not built in.
+    /// Forward Euler steps of the cell model, for as many cells with as many threads (or on the same GPU), that take as long
+    /// as a call: an evaluation must replace more. None if the cell model is not built in.
     pub break_even_steps: Option<f64>,
     /// Largest difference from the same network in double precision, over the batch's first cells;
     /// none for networks that only ONNX Runtime runs.
@@ -158,7 +163,7 @@ fn measure(
     let layout = contender.layout;
     let x: Vec<f32> = (0..cells.len()).map(|i| cells[layout.cell_and_variable(i, batch, n_inputs)]).collect();
     let mut y = vec![0.0f32; batch * n_outputs];
-    let seconds_median = median_seconds(&mut || evaluator.evaluate(&x, &mut y))?;
+    let seconds_median = evaluator.median_seconds(&x, &mut y)?;
     let mut results = vec![0.0f32; y.len()];
     y.iter().enumerate().for_each(|(i, &y)| results[layout.cell_and_variable(i, batch, n_outputs)] = y);
     let program = surrogate.program().ok();
@@ -167,8 +172,9 @@ fn measure(
         let multiply_adds = (batch * program.multiply_adds()) as f64 / seconds_median;
         Some(multiply_adds / setting.threads as f64 / yardsticks.peaks.of(contender)?)
     });
-    let step =
-        yardsticks.solver.as_mut().map(|solver| solver.seconds_per_step(surrogate, setting)).transpose()?;
+    let device = contender.device.parse().unwrap_or_default();
+    let solver = yardsticks.solver.as_mut();
+    let step = solver.map(|solver| solver.seconds_per_step(surrogate, setting, device)).transpose()?;
     Ok(Measurement {
         backend: contender.backend.clone(),
         device: contender.device.clone(),
@@ -178,7 +184,7 @@ fn measure(
         seconds_median,
         evaluations_per_second: batch as f64 / seconds_median,
         share_of_peak,
-        break_even_steps: step.map(|step| seconds_median / step),
+        break_even_steps: step.flatten().map(|step| seconds_median / step),
         max_abs_error: found.map(|(error, _)| error),
         size: found.map_or(0.0, |(_, size)| size),
     })
@@ -210,8 +216,13 @@ fn median_seconds(call: &mut impl FnMut() -> Result<()>) -> Result<f64> {
         }
         times.push(start.elapsed().as_secs_f64() / f64::from(series));
     }
+    Ok(middle(times))
+}
+
+/// The median.
+fn middle(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    times[times.len() / 2]
 }
 
 /// Largest error of `results` (cells × outputs), and the largest number that they should have.

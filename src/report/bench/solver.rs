@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Setting, inputs, median_seconds};
+use super::{Setting, gpu, inputs, median_seconds};
 use crate::cell_model::euler::{Euler, PerCell};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::report::Counterpart;
+use crate::session::Device;
 use crate::surrogate::Surrogate;
 use crate::view::{Layout, View, ViewMut};
 
@@ -17,7 +18,7 @@ const STEPS: u64 = 100;
 /// The solver in single precision, each setting measured when it is first asked for.
 pub struct Solver {
     counterpart: Counterpart,
-    seconds: HashMap<Setting, f64>,
+    seconds: HashMap<(Setting, String), Option<f64>>,
 }
 
 impl Solver {
@@ -27,16 +28,32 @@ impl Solver {
         Some(Self { counterpart, seconds: HashMap::new() })
     }
 
-    /// Seconds of one step of as many cells with as many threads as `setting` says.
+    /// Seconds of one step of as many cells with as many threads as `setting` says, on the processor or on a GPU; none if this
+    /// build has no solver there.
     ///
     /// # Errors
     /// A fault of the solver.
-    pub fn seconds_per_step(&mut self, surrogate: &Surrogate, setting: Setting) -> Result<f64> {
-        if let Some(&known) = self.seconds.get(&setting) {
+    pub fn seconds_per_step(
+        &mut self,
+        surrogate: &Surrogate,
+        setting: Setting,
+        device: Device,
+    ) -> Result<Option<f64>> {
+        let key = (setting, device.to_string());
+        if let Some(&known) = self.seconds.get(&key) {
             return Ok(known);
         }
-        let seconds = self.measure(surrogate, setting)?;
-        self.seconds.insert(setting, seconds);
+        let seconds = match device {
+            Device::Cpu => Some(self.measure(surrogate, setting)?),
+            Device::Cuda(number) => {
+                match gpu::solver_seconds(self.counterpart.model(), number, setting.batch, STEPS as u32) {
+                    Ok([own, _]) => Some(own),
+                    Err(fault) if fault.kind() == ErrorKind::Unsupported => None,
+                    Err(fault) => return Err(fault),
+                }
+            }
+        };
+        self.seconds.insert(key, seconds);
         Ok(seconds)
     }
 

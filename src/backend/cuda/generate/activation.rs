@@ -27,6 +27,7 @@ pub fn exact(activation: Activation) -> String {
         Activation::Silu => "Silu{}".to_owned(),
         Activation::Gelu => "Gelu{}".to_owned(),
         Activation::GeluTanh => "GeluTanh{}".to_owned(),
+        Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
     }
 }
 
@@ -70,5 +71,6 @@ pub fn slope(activation: Activation) -> String {
         Activation::Silu => "SiluSlope{}".to_owned(),
         Activation::Gelu => "GeluSlope{}".to_owned(),
         Activation::GeluTanh => "GeluTanhSlope{}".to_owned(),
+        Activation::RRelu { .. } | Activation::Glu => activation.no_function(),
     }
 }
