@@ -91,6 +91,13 @@ impl Contender {
         }
     }
 
+    /// The same with numbers that lie in `layout`.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
     /// Sessions with `options`, whose numbers lie in `layout`.
     pub fn sessions(
         backend: impl Into<String>,
@@ -105,7 +112,7 @@ impl Contender {
             let session = Session::new(surrogate.clone(), &options)?;
             Ok(Box::new(InSession { session, layout, batch }) as Box<dyn Evaluator>)
         };
-        Self { layout, ..Self::new(backend, device, precision, prepare) }
+        Self::new(backend, device, precision, prepare).with_layout(layout)
     }
 
     pub(super) fn prepare(&self, setting: Setting) -> Result<Box<dyn Evaluator>> {

@@ -38,7 +38,7 @@ pub fn sessions(
         let session = Session::new(surrogate.clone(), &options)?;
         Ok(Box::new(OnGpu { session, workplace, layout, batch, x, y }) as Box<dyn Evaluator>)
     };
-    Contender { layout, ..Contender::new(backend, device, precision, prepare) }
+    Contender::new(backend, device, precision, prepare).with_layout(layout)
 }
 
 struct OnGpu {
