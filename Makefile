@@ -45,12 +45,15 @@ monoalg3d: build ## the plug-in for the simulator MonoAlg3D: build/monoalg3d/lib
 demo: setup-libtorch ## train two surrogates, step a tissue with one, compare with the solver: a table and pictures
 	@scripts/demo.sh $(DEMO)
 
+# Searches over MPI ranks are tested where there is an MPI library, and libclang for the Rust crate that reads its header.
+comma = ,
+MPI = $(and $(shell command -v mpicc),$(wildcard /usr/lib/llvm-*/lib/libclang.so),$(comma)mpi)
 test: setup ## every test, with formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --all-targets --features cli,train,cxx,onnx -- -D warnings
+	$(CARGO) clippy --all-targets --features cli,train,cxx,onnx$(MPI) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli,onnx
-	$(CARGO) test --features cli,train,cxx,onnx
+	$(CARGO) test --features cli,train,cxx,onnx$(MPI)
 
 sanitize: ## ASan, UBSan, LSan, TSan and Valgrind over the library and its C and C++ clients
 	@scripts/nightly.sh rust-src || true

@@ -28,7 +28,7 @@ Usage: scripts/setup.sh COMMAND
 
   check                say what is missing on this machine, and how to install it
   packages             install what the tests of the C library use and skip otherwise (gfortran, cmake, pkg-config,
-                       valgrind, Open MPI, QEMU and a compiler for 64-bit ARM): with apt-get for root on Debian or Ubuntu; elsewhere say what to install
+                       valgrind, Open MPI, libclang, QEMU and a compiler for 64-bit ARM): with apt-get for root on Debian or Ubuntu; elsewhere say what to install
   libtorch [cpu|cuda]  libtorch $torch_version, which training is built on: .libtorch
                        (cpu: 0.5 GB to download, 0.6 GB on disk; cuda: for an NVIDIA GPU too, 2.5 GB to download,
                        3.8 GB on disk; neither word: what .libtorch is already, else cpu)
@@ -117,6 +117,8 @@ packages() {
     done
     # A C library to link with, of which no program tells.
     [ -e /usr/aarch64-linux-gnu/lib/libm.so.6 ] || missing+=(libc6-dev-arm64-cross)
+    # The Rust crate of MPI reads mpi.h with it.
+    compgen -G '/usr/lib/llvm-*/lib/libclang.so' >/dev/null || missing+=(libclang-dev)
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" != 0 ] || ! have apt-get; then
         fail "missing for the tests: ${missing[*]} (names of Debian's packages)." \
