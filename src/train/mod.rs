@@ -20,6 +20,7 @@ mod evaluation;
 mod export;
 mod inference;
 mod loss;
+mod memory;
 mod model;
 mod network;
 mod objective;

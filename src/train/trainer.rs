@@ -209,6 +209,7 @@ impl Trainer {
     /// kept); an interruption (a checkpoint is written); a checkpoint of another training.
     pub fn train(&mut self, iterations: u64) -> Result<Outcome> {
         self.check()?;
+        super::memory::keep_freed();
         for (i, (loss, _)) in self.losses.iter_mut().enumerate() {
             // Losses must not share batches: seeds far apart, whatever the user's seed.
             let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64 + 1);
