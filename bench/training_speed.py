@@ -1,18 +1,20 @@
 """Training in emucell beside the same training in PyTorch: iterations a second, one and two threads, one run.
 
-Usage: .python/bin/python bench/training_speed.py EMUCELL [ROUNDS [SECONDS]] > record.md
+Usage: .python/bin/python bench/training_speed.py EMUCELL [ROUNDS [SECONDS [THREADS ...]]] > record.md
 
 EMUCELL is the program, usually target/release/emucell built with `--features cli,train`. Both sides have the same network,
 batch, rows and optimiser (Adam), on the same libtorch. PyTorch runs eagerly, as well as it is easily written: rows are scaled
 and shuffled beforehand, a batch is a view, Adam is the faster one of the plain and the fused. emucell runs `emucell train`
 with all that it does beside (reading losses, looking for divergence). Rounds alternate between the two; the table has medians,
-and the range of the ratio over the rounds.
+and the range of the ratio over the rounds. On a machine that others use, clock times say as much about the others: the
+processor's time an iteration, which counts what this training computes, is given beside them.
 """
 
 import json
 import math
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -83,9 +85,12 @@ def of_emucell(program, folder, case, threads, iterations):
     path.write_text(recipe(*case, iterations))
     command = [program, "train", path, "--out", folder / "out", "--force", "--json", "--threads", str(threads)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     output = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     trained = json.loads(output)
-    return trained["iterations"] / trained["seconds"]
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return trained["iterations"] / trained["seconds"], cpu
 
 
 class Batches:
@@ -144,11 +149,11 @@ def of_torch(tables, case, fused, threads, iterations=None, seconds=None):
 
     for _ in range(20):
         step()
-    start, done = time.perf_counter(), 0
+    start, start_cpu, done = time.perf_counter(), time.process_time(), 0
     while done < iterations if iterations else time.perf_counter() - start < seconds:
         step()
         done += 1
-    return done / (time.perf_counter() - start)
+    return done / (time.perf_counter() - start), (time.process_time() - start_cpu) / done
 
 
 def main():
@@ -157,31 +162,41 @@ def main():
     seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 2.0
     print(f"PyTorch {torch.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start,"
           f" medians of {rounds} rounds of {seconds:g} s\n")
-    print("| loss | network | batch | threads | PyTorch, it/s | emucell, it/s | emucell, times faster (range) |")
-    print("|---|---|---|---|---|---|---|")
-    ratios = []
+    print("| loss | network | batch | threads | PyTorch, it/s | emucell, it/s | emucell, times faster (range)"
+          " | CPU ms an iteration, PyTorch | emucell | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    ratios, cpu_ratios = [], []
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         tables = rows(folder)
-        for threads in (1, 2):
+        for threads in [int(n) for n in sys.argv[4:]] or [1, 2]:
             for case in CASES:
                 kind, activation, widths, batch = case
-                speeds = {fused: of_torch(tables, case, fused, threads, seconds=seconds / 2) for fused in (False, True)}
+                speeds = {fused: of_torch(tables, case, fused, threads, seconds=seconds / 2)[0] for fused in (False, True)}
                 fused = max(speeds, key=speeds.get)
                 iterations = math.ceil(speeds[fused] * seconds)
+                # What a training costs besides its iterations.
+                _, rest = of_emucell(program, folder, case, threads, 1)
                 theirs, ours = [], []
                 for _ in range(rounds):
                     theirs.append(of_torch(tables, case, fused, threads, iterations=iterations))
-                    ours.append(of_emucell(program, folder, case, threads, iterations))
-                each = sorted(a / b for a, b in zip(ours, theirs))
+                    speed, cpu = of_emucell(program, folder, case, threads, iterations)
+                    ours.append((speed, (cpu - rest) / (iterations - 1)))
+                each = sorted(a[0] / b[0] for a, b in zip(ours, theirs))
                 ratios.append(statistics.median(each))
+                (their_speed, their_cpu), (our_speed, our_cpu) = (
+                    [statistics.median(values) for values in zip(*side)] for side in (theirs, ours)
+                )
+                cpu_ratios.append(their_cpu / our_cpu)
                 network = "-".join(map(str, [4, *widths, 2]))
                 print(
-                    f"| {kind} | {network} {activation} | {batch} | {threads} | {statistics.median(theirs):.0f}"
-                    f" | {statistics.median(ours):.0f} | {ratios[-1]:.2f} ({each[0]:.2f} – {each[-1]:.2f}) |",
+                    f"| {kind} | {network} {activation} | {batch} | {threads} | {their_speed:.0f} | {our_speed:.0f}"
+                    f" | {ratios[-1]:.2f} ({each[0]:.2f} – {each[-1]:.2f})"
+                    f" | {1e3 * their_cpu:.2f} | {1e3 * our_cpu:.2f} | {cpu_ratios[-1]:.2f} |",
                     flush=True,
                 )
-    print(f"\nSmallest median ratio {min(ratios):.2f}, geometric mean {statistics.geometric_mean(ratios):.2f}.")
+    print(f"\nSmallest median ratio {min(ratios):.2f}, geometric mean {statistics.geometric_mean(ratios):.2f};"
+          f" of CPU time {min(cpu_ratios):.2f} and {statistics.geometric_mean(cpu_ratios):.2f}.")
 
 
 main()

@@ -23,6 +23,8 @@ pub struct Results {
     pub seed: u32,
     /// The processor on which speeds were measured.
     pub processor: String,
+    /// False if speeds mean nothing, as the program was built without optimisation.
+    pub optimized: bool,
     /// Version of the program.
     pub program_version: &'static str,
     /// A row a training.
@@ -65,6 +67,7 @@ impl Results {
             seconds: study.seconds,
             seed: study.seed,
             processor: table.processor.clone(),
+            optimized: table.optimized,
             program_version: env!("CARGO_PKG_VERSION"),
             rows: rows.collect(),
             left_out: left_out.collect(),
@@ -94,8 +97,9 @@ impl Results {
         ];
         if !self.processor.is_empty() {
             text.push(format!(
-                "Speeds: native session, one thread, measured after all trainings, {}.",
-                self.processor
+                "Speeds: native session, one thread, measured after all trainings, {}.{}",
+                self.processor,
+                if self.optimized { "" } else { " Built without optimisation: they mean nothing." }
             ));
         }
         text

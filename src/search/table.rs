@@ -291,7 +291,11 @@ impl std::fmt::Display for Table {
         }
         write!(
             f,
-            "* no other trial is both more accurate and faster; ns: one evaluation of a cell, one thread"
-        )
+            "* no other trial is both more accurate and faster; ns: an evaluation of a cell, one thread"
+        )?;
+        match self.optimized {
+            true => Ok(()),
+            false => write!(f, "\nThis program was built without optimisation: its speeds mean nothing."),
+        }
     }
 }
