@@ -11,7 +11,7 @@ mod table;
 mod trajectories;
 
 pub use pairs::{ExtraStarts, Pairs, StimulusInput};
-pub use papers::write_papers_layout;
+pub use papers::{read_papers_layout, write_papers_layout};
 pub use problem::Problem;
 pub use sampling::Sampling;
 pub use table::Table;

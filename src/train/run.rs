@@ -21,8 +21,6 @@ const READ_EVERY: usize = 32;
 const PROGRESS_EVERY: f64 = 0.2;
 /// Seconds between writings of `losses.csv` while training.
 const LOSSES_EVERY: f64 = 2.0;
-/// Seconds between checkpoints while training.
-const CHECKPOINT_EVERY: f64 = 30.0;
 
 /// One call of [`Trainer::train`].
 pub(super) struct Run {
@@ -122,7 +120,7 @@ impl Run {
                 return Err(Error::new(ErrorKind::Interrupted, "training was interrupted")
                     .remedy("run the same command again to go on"));
             }
-            if seconds - self.last_checkpoint >= CHECKPOINT_EVERY {
+            if seconds - self.last_checkpoint >= trainer.checkpoint_every {
                 self.read(trainer)?;
                 self.save(trainer)?;
                 self.last_checkpoint = seconds;

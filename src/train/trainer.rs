@@ -93,6 +93,7 @@ pub struct Trainer {
     pub(super) stop: Stop,
     pub(super) clip: Option<f64>,
     pub(super) validate_every: u64,
+    pub(super) checkpoint_every: f64,
     pub(super) seed: u64,
     pub(super) recipe: String,
     pub(super) resume: bool,
@@ -119,6 +120,7 @@ impl Trainer {
             stop: Stop::default(),
             clip: None,
             validate_every: 500,
+            checkpoint_every: 30.0,
             seed: 0,
             recipe: String::new(),
             resume: false,
@@ -162,6 +164,12 @@ impl Trainer {
     /// Iterations between validations; 500 if not called.
     pub fn validate_every(&mut self, iterations: u64) -> &mut Self {
         self.validate_every = iterations;
+        self
+    }
+
+    /// Seconds between checkpoints, the most that a crash can cost; 30 if not called.
+    pub fn checkpoint_every(&mut self, seconds: f64) -> &mut Self {
+        self.checkpoint_every = seconds;
         self
     }
 

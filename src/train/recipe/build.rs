@@ -51,6 +51,9 @@ impl Recipe {
         if let Some(iterations) = self.stop.validate_every {
             trainer.validate_every(iterations);
         }
+        if let Some(seconds) = self.stop.checkpoint_every {
+            trainer.checkpoint_every(seconds.0);
+        }
         Ok(trainer)
     }
 

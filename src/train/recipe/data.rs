@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{LossName, Recipe};
-use crate::dataset::{Sampling, Table};
+use crate::dataset::{Sampling, Table, read_papers_layout};
 use crate::error::{Error, Result};
-use crate::format::arrays;
+use crate::format::arrays::{self, Format, Matrix, npz};
 use crate::surrogate::{Kind, Variable};
 use crate::train::Task;
 
@@ -35,8 +35,10 @@ pub struct DataSection {
     /// How cells are drawn.
     #[serde(default)]
     pub sampling: SamplingName,
-    /// A file (`.npz`, `.csv`, `.pt`) with a column or array for each input and output, instead. A `.npz` table of
-    /// recorded steps needs no cell model: it says itself what the states are.
+    /// A file (`.npz`, `.csv`, `.pt`) with a column or array for each input and output, instead; one matrix without
+    /// names (`.npy`, a tensor alone in a `.pt` file) has the inputs' columns and then the outputs'. Or a folder in the
+    /// papers' layout: `T`, `U`, `V`, `K`, `SOLs`, `SOLw`, one `.npy` file each. A `.npz` table of recorded steps needs
+    /// no cell model: it says itself what the states are.
     pub training_file: Option<PathBuf>,
     /// The same for validation; a tenth of the rows of the training file if not given.
     pub validation_file: Option<PathBuf>,
@@ -51,6 +53,8 @@ pub enum SamplingName {
     /// One in each of n slices of every side.
     #[default]
     LatinHypercube,
+    /// On a regular grid, with as many points as fit.
+    Grid,
 }
 
 /// Inputs and targets.
@@ -77,6 +81,7 @@ impl Recipe {
         let sampling = match section.sampling {
             SamplingName::Uniform => Sampling::Uniform,
             SamplingName::LatinHypercube => Sampling::LatinHypercube,
+            SamplingName::Grid => Sampling::Grid,
         };
         let count = |value: Option<usize>, key: &str| match value {
             Some(n) if n > 0 => Ok(n),
@@ -144,18 +149,21 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Rows of a `.npz` table or of a `.csv`, `.npy` or `.pt` file, with the columns in the task's order. Targets are
-/// called like the states, or `u_next` where states are inputs too.
+/// Rows of a file or folder, with the columns in the task's order. Targets are called like the states, or `u_next`
+/// where states are inputs too.
 fn read_rows(task: &Task, path: &Path) -> Result<Rows> {
-    let (names, values) = if path.extension().is_some_and(|e| e == "npz") {
-        let table = Table::read(path)?;
-        let names = [table.input_names, table.target_names].concat();
-        let values = ndarray::concatenate(Axis(1), &[table.inputs.view(), table.targets.view()]);
-        (names, values.map_err(|e| Error::format(e.to_string()).in_file(path))?)
-    } else {
-        let matrix = arrays::read_matrix(path)?;
-        (matrix.names, matrix.values)
+    let Matrix { names, values } = read_columns(task, path)?;
+    let (n_inputs, n_outputs) = (task.inputs().len(), task.outputs().len());
+    let unnamed = match Format::of(path) {
+        Ok(Format::Npy) => true,
+        // A tensor alone in its file.
+        Ok(Format::Pt) => names.iter().all(|name| name.starts_with("tensor")),
+        _ => false,
     };
+    if unnamed && names.len() == n_inputs + n_outputs {
+        let (inputs, targets) = values.view().split_at(Axis(1), n_inputs);
+        return Ok((inputs.to_owned(), targets.to_owned()));
+    }
     let column = |wanted: &str| {
         names.iter().position(|name| name == wanted).ok_or_else(|| {
             Error::format(format!("no column \"{wanted}\"")).in_file(path).remedy(format!(
@@ -216,4 +224,22 @@ fn cells_at_times(
     }
     let rows = |width, values| Array2::from_shape_vec((starts.len(), width), values).expect("one row a cell");
     Ok((rows(inputs.len(), starts.concat()), rows(task.outputs().len(), targets)))
+}
+
+/// The named columns of a table of emucell's, of any file of arrays, or of a folder in the papers' layout.
+fn read_columns(task: &Task, path: &Path) -> Result<Matrix> {
+    if path.is_dir() {
+        let states: Vec<&str> = task.states().iter().map(|v| v.name.as_str()).collect();
+        return read_papers_layout(path, &states);
+    }
+    let is_table = |path: &Path| Ok(npz::Archive::open(path)?.text("metadata.json").is_ok());
+    if Format::of(path)? != Format::Npz || !is_table(path)? {
+        return arrays::read_matrix(path);
+    }
+    let table = Table::read(path)?;
+    let values = ndarray::concatenate(Axis(1), &[table.inputs.view(), table.targets.view()]);
+    Ok(Matrix {
+        names: [table.input_names, table.target_names].concat(),
+        values: values.map_err(|e| Error::format(e.to_string()).in_file(path))?,
+    })
 }

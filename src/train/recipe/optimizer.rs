@@ -95,6 +95,8 @@ pub struct StopSection {
     pub tolerance: Option<f64>,
     /// Iterations between validations.
     pub validate_every: Option<u64>,
+    /// Clock time between checkpoints, the most that a crash can cost; 30 s if not given.
+    pub checkpoint_every: Option<Seconds>,
 }
 
 impl Recipe {
