@@ -55,9 +55,9 @@ pub unsafe extern "C" fn emucell_evaluate_parts(
 
 /// Advances cells in place by n_steps steps of length dt, in the unit of the surrogate's time.
 ///
-/// A step map takes its own step only (emucell_surrogate_kind()), a solution map any: its time
-/// column is dt. Stimulus and parameters are the same in all n_steps. Allocates nothing within the
-/// session's capacity. A cell with a NaN state stays NaN, is reported in its status byte and
+/// A step map takes its own step only (emucell_surrogate_kind()), unless it has an input of role
+/// EMUCELL_TIME: then any in that input's range. A solution map takes any. That input is dt. Stimulus
+/// and parameters are the same in all n_steps. Allocates nothing within the session's capacity. A cell with a NaN state stays NaN, is reported in its status byte and
 /// disturbs no other. One thread at a time may use a session (EMUCELL_BUSY).
 /// Errors: EMUCELL_INVALID_ARGUMENT, EMUCELL_WRONG_STEP, EMUCELL_BUSY, EMUCELL_POISONED; the
 /// state stays as it was. EMUCELL_CALLBACK: cells have then made different numbers of steps.

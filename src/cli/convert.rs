@@ -161,7 +161,7 @@ impl Convert {
         } else if is_state(name) || kind == Kind::SolutionMap && name.strip_suffix('0').is_some_and(is_state)
         {
             Role::State
-        } else if kind == Kind::SolutionMap && name == "t" {
+        } else if name == (if kind == Kind::SolutionMap { "t" } else { "dt" }) {
             Role::Time
         } else {
             Role::Parameter

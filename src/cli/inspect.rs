@@ -65,6 +65,9 @@ fn print(surrogate: &Surrogate) {
     match surrogate.kind() {
         Kind::SolutionMap => println!("solution map: (t, x0, parameters) → x(t)"),
         Kind::Derivative => println!("derivative: values, then their derivatives"),
+        Kind::StepMap { dt } if surrogate.step_input().is_some() => {
+            println!("step map: (x, Δt, stimulus, parameters) → x after Δt, for example {dt}");
+        }
         Kind::StepMap { dt } => println!("step map: (x, stimulus, parameters) → x after Δt = {dt}"),
     }
     if let Some(model) = surrogate.cell_model() {

@@ -33,7 +33,7 @@ pub struct Rollout {
     /// Parameters, cells × parameters.
     #[arg(long, value_name = "FILE")]
     parameters: Option<PathBuf>,
-    /// Length of a step; only a solution map needs it.
+    /// Length of a step; a solution map needs it, a step map that reads its step takes any in its range.
     #[arg(long)]
     dt: Option<f64>,
     /// Where the samples go (.npy).

@@ -209,7 +209,7 @@ impl Session {
                 let range = self.surrogate.step_input().and_then(|v| v.range);
                 let [low, high] = range.unwrap_or([0.0, f64::MAX]);
                 let margin = 1e-9 * dt.abs();
-                if dt > 0.0 && (low - margin..=high + margin).contains(&dt) {
+                if dt.is_finite() && dt > 0.0 && (low - margin..=high + margin).contains(&dt) {
                     return Ok(());
                 }
                 Err(Error::new(

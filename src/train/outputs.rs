@@ -75,6 +75,11 @@ impl Folder {
         self.0.join("checkpoint")
     }
 
+    /// Whether everything is there that a training leaves at its end.
+    pub fn is_complete(&self) -> bool {
+        ["best_model.pth", "losses.csv", "model_stats.txt"].iter().all(|name| self.0.join(name).exists())
+    }
+
     pub fn write_weights(&self, model: &Model) -> Result<()> {
         pth::save(&self.0.join("best_model.pth"), &model.state_dict())
     }

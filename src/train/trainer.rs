@@ -234,6 +234,9 @@ impl Trainer {
             run.restore(self, &checkpoint).map_err(|e| e.in_file(&self.folder.checkpoint()))?;
             if let Some(reason) = run.finished.clone() {
                 self.model.network_mut().set_parameters(&run.best);
+                if !self.folder.is_complete() {
+                    run.write_files(self)?;
+                }
                 return Ok(run.outcome(reason, true));
             }
         }
@@ -248,7 +251,8 @@ impl Trainer {
             }
             Err(error) => {
                 self.model.network_mut().set_parameters(&run.best);
-                run.write_files(self)?;
+                // The first fault is the one to tell, also where a full disk is the reason for both.
+                let _ = run.write_files(self);
                 Err(error)
             }
         }

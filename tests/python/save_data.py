@@ -20,7 +20,7 @@ order = ["w", "k", "t", "u", "w0", "u0"]
 numpy.savetxt(
     folder / "table.csv",
     numpy.stack([columns[name] for name in order], axis=1),
-    delimiter=",", header=",".join(order), comments="", fmt="%.9g",
+    delimiter=",", header=",".join(order), comments="", fmt="%.17g",
 )
 papers = folder / "papers"
 papers.mkdir()

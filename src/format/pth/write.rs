@@ -1,7 +1,6 @@
 //! State dicts as PyTorch writes them.
 
-use std::fs::File;
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::path::Path;
 
 use zip::write::SimpleFileOptions;
@@ -37,14 +36,16 @@ pub fn save(path: &Path, tensors: &[NamedTensor]) -> Result<()> {
             )));
         }
     }
-    atomic::write_with(path, |file| {
-        write_archive(file, tensors).map_err(|e| Error::io("write", path, std::io::Error::other(e)))
-    })
+    // In memory first: an archive that cannot be finished, on a full disk, prints to standard error.
+    let mut archive = Cursor::new(Vec::new());
+    let written = write_archive(&mut archive, tensors);
+    written.map_err(|e| Error::io("write", path, std::io::Error::other(e)))?;
+    atomic::write(path, archive.get_ref())
 }
 
 /// The archive's layout is that of `torch/csrc/api/src/serialize` and `caffe2/serialize`
 /// (PyTorch's zip container): stored, not deflated, so that tensors can be mapped into memory.
-fn write_archive(file: &mut File, tensors: &[NamedTensor]) -> zip::result::ZipResult<()> {
+fn write_archive(file: &mut Cursor<Vec<u8>>, tensors: &[NamedTensor]) -> zip::result::ZipResult<()> {
     let mut archive = ZipWriter::new(file);
     // PyTorch aligns tensors to 64 bytes.
     let options =
