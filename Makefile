@@ -8,12 +8,14 @@ CARGO_HOME ?= $(HOME)/.cargo
 # nodelete: dlclose() leaves the library where it is, because threads that used it still end in it.
 LIBRARY_FLAGS = -C link-arg=-Wl,-soname,libemucell.so.0 -C link-arg=-Wl,-z,nodelete -C strip=symbols \
 	--remap-path-prefix=$(CURDIR)=emucell --remap-path-prefix=$(CARGO_HOME)=cargo
+# What the library has beside the native backend for processors: onnx, cuda; both are loaded at run time.
+FEATURES ?= onnx
 # Where `make demo` puts its results, and `make cxx` library and header.
 DEMO ?= demo
 BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build cxx monoalg3d demo test sanitize miri aarch64 soak fuzz bench install uninstall header clean
+.PHONY: help setup setup-libtorch build cxx monoalg3d demo test sanitize miri aarch64 soak fuzz bench cuda install uninstall header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +27,7 @@ setup-libtorch:
 	@scripts/setup.sh libtorch
 
 build: ## the shared and the static library alone, without libtorch: target/release/libemucell.{so,a}
-	$(CARGO) rustc --release --lib --features onnx --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
+	$(CARGO) rustc --release --lib --features $(FEATURES) --crate-type cdylib,staticlib -- $(LIBRARY_FLAGS)
 
 # A target folder of its own: libemucell.a would take the place of the one without the bridge.
 BRIDGE_TARGET = $(or $(CARGO_TARGET_DIR),target)/cxx
@@ -80,6 +82,9 @@ bench: setup build ## speed of evaluation and of the solver on this machine, bes
 	$(CARGO) bench --features cli
 	$(CARGO) build --release --features cli
 	.python/bin/python bench/side_by_side.py target/release/emucell
+
+cuda: ## on a machine with an NVIDIA GPU: conformance of the kernels there, then times, into bench/records
+	bench/cuda.sh
 
 fuzz: ## 10 million runs of everything that reads files, with damaged ones (RUNS=1000000 for fewer)
 	@scripts/fuzz.sh

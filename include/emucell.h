@@ -198,7 +198,9 @@ typedef struct emucell_surrogate emucell_surrogate;
 // makes one number serve all cells, for reading. Make one with emucell_view_of_structures() or
 // emucell_view_of_arrays(), or fill in the fields.
 typedef struct emucell_view {
-    // Element (0, 0); aligned to its type. NULL where the view is optional and not given.
+    // Element (0, 0); aligned to its type. NULL where the view is optional and not given. For the native
+    // backend on a GPU it may be an address in that GPU's memory: calls then only queue work on the stream,
+    // and emucell_session_synchronize() waits for it. An index and status bytes are there, too, then.
     void *data;
     // Elements that may be accessed from data on; calls that would go beyond fail.
     size_t length;
@@ -347,7 +349,8 @@ typedef struct emucell_session_options {
     // EMUCELL_PRECISION_…; EMUCELL_PRECISION_AUTO by default. Buffers are float or double
     // whatever it is.
     uint32_t precision;
-    // CUDA stream (cudaStream_t) on which a GPU works; NULL on the CPU.
+    // CUDA stream (cudaStream_t) on which a GPU works, whose context is used as it is; NULL for a stream
+    // of the session's own, and on the CPU.
     void *stream;
     // Most cells and rows of a call; 0 if unknown. Memory that an unordered index and a fallback
     // need for each is reserved for so many; a larger call allocates.
@@ -364,7 +367,9 @@ typedef struct emucell_session_options {
     // One a process.
     const char *onnxruntime_library;
     // Folder where TensorRT keeps the engines and timings that it takes minutes to make, for the
-    // next session; NULL (default) for none.
+    // next session; NULL (default) for none. The native backend keeps compiled kernels for a GPU there;
+    // with NULL in the folder that the environment variable EMUCELL_KERNEL_CACHE names, or in the
+    // user's cache folder.
     const char *engine_cache_folder;
 } emucell_session_options;
 

@@ -34,6 +34,7 @@ Usage: scripts/setup.sh COMMAND
                        3.8 GB on disk; neither word: what .libtorch is already, else cpu)
   python               numpy, onnx, onnxruntime and PyTorch (CPU) for the tests: .python/bin/python
                        (0.1 GB to download, 0.3 GB on disk, after libtorch)
+  nvrtc                NVIDIA's compiler of kernels, for tests of the feature cuda: .nvrtc (0.1 GB to download and on disk)
   all                  libtorch, then python
   help                 this text
 
@@ -296,6 +297,23 @@ setup_libtorch() {
     fi
 }
 
+# --- NVRTC, which compiles kernels for GPUs ----------------------------------------------------------------------------------
+
+setup_nvrtc() {
+    local folder
+    folder=$cache/nvrtc-$(cksum <"$scripts/requirements-nvrtc.txt" | cut -d ' ' -f 1)
+    if [ ! -d "$folder" ]; then
+        check_platform
+        lock_cache
+        if [ ! -d "$folder" ]; then
+            say "downloading NVRTC, 0.1 GB, into $cache"
+            run_pip install -r "$scripts/requirements-nvrtc.txt" --target "$temporary/nvrtc" || pip_failed
+            mv -T "$temporary"/nvrtc/nvidia/cu13/lib "$folder"
+        fi
+    fi
+    link .nvrtc "$folder"
+}
+
 # --- Python for the tests ---------------------------------------------------------------------------------------------------
 
 # A name for what the environment is made of, so that another Python or a changed list gets another folder
@@ -362,7 +380,7 @@ usage_error() {
 }
 
 case ${1:-} in
-    check | packages | python | all) [ $# -eq 1 ] || usage_error ;;
+    check | packages | python | nvrtc | all) [ $# -eq 1 ] || usage_error ;;
     libtorch) case $#,${2:-} in 1, | 2,cpu | 2,cuda) ;; *) usage_error ;; esac ;;
     help | -h | --help) ;;
     *) usage_error ;;
@@ -380,6 +398,10 @@ case $1 in
     python)
         check
         setup_python
+        ;;
+    nvrtc)
+        check
+        setup_nvrtc
         ;;
     all)
         check

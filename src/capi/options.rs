@@ -68,7 +68,8 @@ pub struct emucell_session_options {
     /// EMUCELL_PRECISION_…; EMUCELL_PRECISION_AUTO by default. Buffers are float or double
     /// whatever it is.
     pub precision: u32,
-    /// CUDA stream (cudaStream_t) on which a GPU works; NULL on the CPU.
+    /// CUDA stream (cudaStream_t) on which a GPU works, whose context is used as it is; NULL for a stream
+    /// of the session's own, and on the CPU.
     pub stream: *mut c_void,
     /// Most cells and rows of a call; 0 if unknown. Memory that an unordered index and a fallback
     /// need for each is reserved for so many; a larger call allocates.
@@ -85,7 +86,9 @@ pub struct emucell_session_options {
     /// One a process.
     pub onnxruntime_library: *const c_char,
     /// Folder where TensorRT keeps the engines and timings that it takes minutes to make, for the
-    /// next session; NULL (default) for none.
+    /// next session; NULL (default) for none. The native backend keeps compiled kernels for a GPU there;
+    /// with NULL in the folder that the environment variable EMUCELL_KERNEL_CACHE names, or in the
+    /// user's cache folder.
     pub engine_cache_folder: *const c_char,
 }
 

@@ -20,7 +20,9 @@ pub const EMUCELL_F64: u32 = 2;
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct emucell_view {
-    /// Element (0, 0); aligned to its type. NULL where the view is optional and not given.
+    /// Element (0, 0); aligned to its type. NULL where the view is optional and not given. For the native
+    /// backend on a GPU it may be an address in that GPU's memory: calls then only queue work on the stream,
+    /// and emucell_session_synchronize() waits for it. An index and status bytes are there, too, then.
     pub data: *mut c_void,
     /// Elements that may be accessed from data on; calls that would go beyond fail.
     pub length: usize,

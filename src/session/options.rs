@@ -42,7 +42,8 @@ pub struct SessionOptions {
     pub backend: BackendChoice,
     /// In which numbers.
     pub precision: Precision,
-    /// The caller's CUDA stream, on which a GPU works; a stream of the session's own if none.
+    /// The caller's CUDA stream, on which a GPU works, and whose context is used as it is; a stream of the session's own if
+    /// none. Views may lead to the GPU's memory: calls then return before their work is done.
     pub stream: Option<Stream>,
     /// Most cells or rows of a call. Memory that calls need for each cell (an index, a fallback)
     /// is reserved for so many; a larger call allocates.

@@ -3,27 +3,15 @@
 use emucell::Activation;
 use emucell::backend::Precision;
 use emucell::backend::cuda::Source;
-use emucell::backend::cuda::compile::{self, Cache, Nvrtc, Resources};
+use emucell::backend::cuda::compile::{self, Cache, Resources};
 use emucell::backend::cuda::generate::{Kernel, Request};
 use emucell::backend::cuda::target::Target;
 use emucell::program::Program;
 
+use super::nvrtc;
 use super::programs::network;
 
 const ARCHITECTURES: [u32; 7] = [75, 80, 86, 89, 90, 100, 120];
-
-/// The compiler; none where it cannot be had, which is said.
-fn nvrtc() -> Option<Nvrtc> {
-    match Nvrtc::load() {
-        Ok(nvrtc) => Some(nvrtc),
-        Err(fault) => {
-            let required = std::env::var_os("EMUCELL_REQUIRE_ALL").is_some_and(|value| !value.is_empty());
-            assert!(!required, "{fault}");
-            eprintln!("this test is skipped: {fault}");
-            None
-        }
-    }
-}
 
 fn generate(program: &Program, precision: Precision, architecture: u32) -> Kernel {
     // All but the first inputs are states, as far as there are outputs.

@@ -64,6 +64,38 @@ fn error(program: &Program, x: &[f32], y: &[f32]) -> f64 {
         .fold(0.0, |m: f64, d| if d > m || d.is_nan() { d } else { m })
 }
 
+#[test]
+fn faults_of_kernels_are_seen() {
+    let wide = network(&[20, 128, 100, 36], Activation::Tanh);
+    let small = network(&[3, 16, 16, 2], Activation::Relu);
+    let faults: [(&str, &Program, Precision, &str, &str); 9] = [
+        ("a_row", &small, Precision::F16, "a[t][k][1] = lower[k * 8 + q]", "a[t][k][1] = upper[k * 8 + q]"),
+        ("a_column", &wide, Precision::F16, "upper[k * 8 + 4 + q]", "upper[k * 8 + 3 + q]"),
+        ("b_half", &small, Precision::F16, "a[t][k], w.x, w.y);", "a[t][k], w.y, w.x);"),
+        ("bias", &small, Precision::F16, "s * 8 + lane % 4 * 2);", "s * 8 + lane % 4);"),
+        ("output", &small, Precision::F16, "upper + 8 * row_length", "upper + 7 * row_length"),
+        ("slots", &wide, Precision::Auto, "x[t][k][0], x[t][k][2]", "x[t][k][0], x[t][k][1]"),
+        ("split", &wide, Precision::Auto, "rest[t], w.x, w.y);", "rest[t], w.z, w.w);"),
+        ("tile", &wide, Precision::F32, "lane % 4 * 8, group", "lane % 4 * 7, group"),
+        ("tail", &small, Precision::F32, "cell < call.n_cells", "cell + 1 < call.n_cells"),
+    ];
+    for (name, program, precision, right, wrong) in faults {
+        let kernels = || vec![generate(program, precision)];
+        let x = inputs(program, 45);
+        let errors = [right, wrong].map(|text| {
+            let fault = |source: String| {
+                assert!(source.contains(right), "{name}");
+                source.replace(right, text)
+            };
+            let emulator = Emulator::with_fault(&format!("fault_{name}"), kernels(), fault);
+            error(program, &x, &evaluate(&emulator, 0, program, &x))
+        });
+        let limit = if precision == Precision::F16 { 5e-3 } else { 3e-6 };
+        let is_seen = errors[1] > limit || errors[1].is_nan();
+        assert!(errors[0] < limit && is_seen, "{name}: {errors:?}");
+    }
+}
+
 /// Every program's error, cells of several blocks and ragged tails.
 fn errors(name: &str, programs: &[(String, Program)], precision: Precision, n_cells: &[usize]) -> Vec<f64> {
     let emulator = Emulator::new(name, programs.iter().map(|(_, p)| generate(p, precision)).collect());

@@ -183,6 +183,7 @@ inline u8 *shared_memory() {
     auto address = reinterpret_cast<std::uintptr_t>(emulation::shared.data());
     return reinterpret_cast<u8 *>((address + 15) / 16 * 16);
 }
+inline void *global(u64 address) { return reinterpret_cast<void *>(address); }
 inline float as_float(u32 bits) { return emulation::bits_to_float(bits); }
 inline u32 as_bits(float x) { return emulation::float_to_bits(x); }
 inline void count(u64 *counter, u64 n) { *counter += n; }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use emucell::backend::cuda::generate::{Kernel, LIBRARY, TENSOR_LIBRARY};
 use emucell::backend::cuda::job::Entry;
@@ -30,6 +31,9 @@ impl Emulator {
     pub fn with_fault(name: &str, kernels: Vec<Kernel>, fault: impl Fn(String) -> String) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda");
         std::fs::create_dir_all(&folder).unwrap();
+        // The loader gives back the library that it knows by a name, whatever the file holds by now.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("{name}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let (source, library) = (folder.join(format!("{name}.cpp")), folder.join(format!("{name}.so")));
         std::fs::write(&source, fault(text(&kernels))).unwrap();
         compile(&source, &library);

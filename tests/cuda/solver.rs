@@ -1,6 +1,6 @@
 //! Forward Euler for GPUs: emulated beside the processor's solver, and compiled.
 
-use emucell::backend::cuda::compile::{self, Nvrtc, Resources};
+use emucell::backend::cuda::compile::{self, Resources};
 use emucell::backend::cuda::target::Target;
 use emucell::cell_model::CellModel;
 use emucell::cell_model::cuda::{CudaEuler, Samples, kernel};
@@ -79,10 +79,7 @@ fn both_kernels_give_what_the_processors_solver_gives() {
 
 #[test]
 fn solvers_compile_and_make_few_instructions_a_step() {
-    let Ok(nvrtc) = Nvrtc::load() else {
-        eprintln!("this test is skipped: no NVRTC");
-        return;
-    };
+    let Some(nvrtc) = super::nvrtc() else { return };
     for architecture in [75, 90, 120] {
         for model in models() {
             let options = compile::options(Target::of(architecture).unwrap());

@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 
 use cudarc::driver::sys::{
     self, CUcontext, CUdevice_attribute as Attribute, CUfunction, CUmodule, CUpointer_attribute as Pointer,
-    CUresult, CUstream,
+    CUstream,
 };
 
 use super::compile::{self, Cache};
@@ -232,24 +232,25 @@ impl Gpu for CudaDevice {
 
     fn memory_at(&self, address: *const u8) -> Result<Memory> {
         let (mut kind, mut device, mut is_managed) = (0u32, 0 as c_int, 0u32);
+        let mut wanted = [
+            Pointer::CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+            Pointer::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
+            Pointer::CU_POINTER_ATTRIBUTE_IS_MANAGED,
+        ];
+        let mut found: [*mut c_void; 3] =
+            [(&raw mut kind).cast(), (&raw mut device).cast(), (&raw mut is_managed).cast()];
         // SAFETY: the driver fills the variables, which have the types that it wants; any address may be asked about; a
         // context that is pushed because the thread has none is popped.
         unsafe {
             let _entered = Entered::if_thread_has_none(self.context)?;
-            let ask = |what: Pointer, to: *mut c_void| sys::cuPointerGetAttribute(to, what, address as u64);
-            match ask(Pointer::CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (&raw mut kind).cast()) {
-                // Memory of which the driver knows nothing.
-                CUresult::CUDA_ERROR_INVALID_VALUE => return Ok(Memory::Processor),
-                code => check(code, "asking where an address leads")?,
-            }
-            if kind == sys::CUmemorytype_enum::CU_MEMORYTYPE_HOST as u32 {
-                return Ok(Memory::Processor);
-            }
-            let what = "asking whose memory an address leads to";
-            check(ask(Pointer::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, (&raw mut device).cast()), what)?;
-            if device != self.device {
-                check(ask(Pointer::CU_POINTER_ATTRIBUTE_IS_MANAGED, (&raw mut is_managed).cast()), what)?;
-            }
+            let n = wanted.len() as u32;
+            let asked =
+                sys::cuPointerGetAttributes(n, wanted.as_mut_ptr(), found.as_mut_ptr(), address as u64);
+            check(asked, "asking where an address leads")?;
+        }
+        // Of memory of which the driver knows nothing, the kind is 0.
+        if kind == 0 || kind == sys::CUmemorytype_enum::CU_MEMORYTYPE_HOST as u32 && is_managed == 0 {
+            return Ok(Memory::Processor);
         }
         match device == self.device || is_managed != 0 {
             true => Ok(Memory::Gpu),

@@ -36,7 +36,7 @@ use super::tile::Check;
 pub use self::device::CudaDevice;
 pub use self::run::CudaBackend;
 #[cfg(feature = "cuda")]
-pub use self::workplace::Workplace;
+pub use self::workplace::{Recording, Workplace};
 
 /// Where an input of a step comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::ptr::{NonNull, null_mut};
 
-use cudarc::driver::sys::{self, CUevent};
+use cudarc::driver::sys::{self, CUevent, CUgraphExec};
 
 use super::device::CudaDevice;
 use super::driver::check;
@@ -125,6 +125,61 @@ impl Workplace {
         })();
         self.gpu.leave();
         measured
+    }
+}
+
+/// What was recorded in a stream, to be done again; see [`Workplace::record`].
+pub struct Recording(CUgraphExec);
+
+// SAFETY: a handle of the driver, which any thread may use.
+unsafe impl Send for Recording {}
+
+impl Workplace {
+    /// Records what `work` queues on the stream into a CUDA graph, instead of doing it.
+    ///
+    /// # Errors
+    /// What `work` returns, and what a graph cannot hold.
+    pub fn record(&mut self, work: impl FnOnce() -> Result<()>) -> Result<Recording> {
+        let (stream, mut graph, mut executable) = (self.gpu.stream().cast(), null_mut(), null_mut());
+        self.gpu.enter()?;
+        // SAFETY: the stream is alive; the driver fills the variables.
+        let recorded = (|| unsafe {
+            let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+            check(sys::cuStreamBeginCapture_v2(stream, mode), "beginning to record a stream")?;
+            let worked = work();
+            let ended =
+                check(sys::cuStreamEndCapture(stream, &raw mut graph), "ending the recording of a stream");
+            let made = worked.and(ended).and_then(|()| {
+                let made = sys::cuGraphInstantiateWithFlags(&raw mut executable, graph, 0);
+                check(made, "making a graph ready")
+            });
+            if !graph.is_null() {
+                // The executable one is a copy.
+                let _ = sys::cuGraphDestroy(graph);
+            }
+            made
+        })();
+        self.gpu.leave();
+        recorded.map(|()| Recording(executable))
+    }
+
+    /// Queues what was recorded.
+    ///
+    /// # Errors
+    /// The driver's refusal.
+    pub fn repeat(&mut self, recording: &Recording) -> Result<()> {
+        self.gpu.enter()?;
+        // SAFETY: graph and stream are alive.
+        let launched = unsafe { sys::cuGraphLaunch(recording.0, self.gpu.stream().cast()) };
+        self.gpu.leave();
+        check(launched, "starting a graph")
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // SAFETY: made by `record`; the driver waits for what still runs. A fault has no remedy here.
+        let _ = unsafe { sys::cuGraphExecDestroy(self.0) };
     }
 }
 

@@ -9,7 +9,7 @@ template <class M> struct EulerJob {
 
 // States stay in registers from sample to sample.
 template <class M, int THREADS> EMUCELL_DEVICE void euler_samples(const EulerJob<M> &job) {
-    float *samples = reinterpret_cast<float *>(job.samples);
+    float *samples = static_cast<float *>(global(job.samples));
     EMUCELL_ROLLED for (u64 cell = u64(block_in_grid()) * THREADS + thread_in_block(); cell < job.n_cells;
                         cell += u64(blocks_in_grid()) * THREADS) {
         float x[M::STATES], stimulus = load(job.stimulus, cell);
@@ -30,10 +30,10 @@ template <class M, int THREADS> EMUCELL_DEVICE void euler_in_memory(const EulerJ
         EMUCELL_ROLLED for (u64 step = 0; step < job.n_samples * job.steps_per_sample; step++) {
             float x[M::STATES];
             EMUCELL_UNROLL for (int j = 0; j < M::STATES; j++)
-                x[j] = reinterpret_cast<const volatile float *>(job.state[j].address)[cell * (job.state[j].stride >> 1)];
+                x[j] = static_cast<const volatile float *>(global(job.state[j].address))[cell * (job.state[j].stride >> 1)];
             M::step(x, job.c, stimulus);
             EMUCELL_UNROLL for (int j = 0; j < M::STATES; j++)
-                reinterpret_cast<volatile float *>(job.state[j].address)[cell * (job.state[j].stride >> 1)] = x[j];
+                static_cast<volatile float *>(global(job.state[j].address))[cell * (job.state[j].stride >> 1)] = x[j];
         }
     }
 }

@@ -22,7 +22,7 @@ pub const CACHE_VARIABLE: &str = "EMUCELL_KERNEL_CACHE";
 /// # Errors
 /// No NVRTC, one that does not know the architecture, or a text that it does not compile.
 pub fn cubin(kernel: &Kernel, target: Target, cache: &Cache) -> Result<Vec<u8>> {
-    let nvrtc = Nvrtc::load()?;
+    let nvrtc = Nvrtc::load(None)?;
     let options = options(target);
     let text = kernel.text_for_gpu();
     let key = format!("NVRTC {}\n{}\n{text}", nvrtc.version(), options.join(" "));

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use cudarc::nvrtc::{result, sys};
 
@@ -25,14 +25,22 @@ pub struct Nvrtc {
 static COMPILING: Mutex<()> = Mutex::new(());
 
 impl Nvrtc {
-    /// The library in [`LIBRARY_VARIABLE`], or the system's.
+    /// The library in `file`, the one that [`LIBRARY_VARIABLE`] names, or the system's. The first that loads serves the
+    /// process.
     ///
     /// # Errors
     /// No such library, and one that is not NVRTC.
-    pub fn load() -> Result<Self> {
-        static LOADED: OnceLock<std::result::Result<Nvrtc, String>> = OnceLock::new();
-        let loaded = LOADED.get_or_init(|| load().map_err(|fault| fault.fault()));
-        loaded.clone().map_err(|fault| Error::unsupported(fault).remedy(INSTALL))
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        static LOADED: Mutex<Option<Nvrtc>> = Mutex::new(None);
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(nvrtc) = *loaded {
+            return Ok(nvrtc);
+        }
+        let named =
+            || std::env::var_os(LIBRARY_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let nvrtc = load(file.map(Path::to_path_buf).or_else(named))?;
+        *loaded = Some(nvrtc);
+        Ok(nvrtc)
     }
 
     /// Major and minor, for example `13.0`.
@@ -62,19 +70,18 @@ impl Nvrtc {
     }
 }
 
-fn load() -> Result<Nvrtc> {
+fn load(file: Option<PathBuf>) -> Result<Nvrtc> {
     // Loaded by its file first, the library is known by its name to whoever asks for that, as the bindings do.
-    if let Some(file) =
-        std::env::var_os(LIBRARY_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
-    {
-        let file = std::fs::canonicalize(&file)
-            .map_err(|e| Error::unsupported(format!("NVRTC: cannot open {}: {e}", file.display())))?;
+    if let Some(file) = file {
+        let file = std::fs::canonicalize(&file).map_err(|e| {
+            Error::unsupported(format!("NVRTC: cannot open {}: {e}", file.display())).remedy(INSTALL)
+        })?;
         preload_builtins(&file);
         open(&file)?;
     }
     // SAFETY: looks for a library by its usual names.
     if !unsafe { sys::is_culib_present() } {
-        return Err(Error::unsupported("this machine has no NVRTC (libnvrtc.so)"));
+        return Err(Error::unsupported("this machine has no NVRTC (libnvrtc.so)").remedy(INSTALL));
     }
     let (mut major, mut minor) = (0, 0);
     // SAFETY: the library is there; it fills the two numbers.
@@ -103,7 +110,7 @@ fn open(file: &Path) -> Result<()> {
     if handle.is_null() {
         // SAFETY: dlerror gives a text of this thread after a failure.
         let why = unsafe { CStr::from_ptr(libc::dlerror()) }.to_string_lossy().into_owned();
-        return Err(Error::unsupported(format!("NVRTC from {}: {why}", file.display())));
+        return Err(Error::unsupported(format!("NVRTC from {}: {why}", file.display())).remedy(INSTALL));
     }
     Ok(())
 }

@@ -47,29 +47,29 @@ struct Warp {
 enum Source { STATE, BY_POSITION, BY_ROW, TIME };
 
 EMUCELL_DEVICE float load_single(const Column &column, u64 row) {
-    return reinterpret_cast<const float *>(column.address)[row * (column.stride >> 1)];
+    return static_cast<const float *>(global(column.address))[row * (column.stride >> 1)];
 }
 EMUCELL_DEVICE double load_double(const Column &column, u64 row) {
     u64 place = row * (column.stride >> 1);
-    if (column.stride & 1) return reinterpret_cast<const double *>(column.address)[place];
-    return double(reinterpret_cast<const float *>(column.address)[place]);
+    if (column.stride & 1) return static_cast<const double *>(global(column.address))[place];
+    return double(static_cast<const float *>(global(column.address))[place]);
 }
 EMUCELL_DEVICE float load(const Column &column, u64 row) {
     u64 place = row * (column.stride >> 1);
-    if (column.stride & 1) return float(reinterpret_cast<const double *>(column.address)[place]);
-    return reinterpret_cast<const float *>(column.address)[place];
+    if (column.stride & 1) return float(static_cast<const double *>(global(column.address))[place]);
+    return static_cast<const float *>(global(column.address))[place];
 }
 EMUCELL_DEVICE void store(const Column &column, u64 row, double x) {
     u64 place = row * (column.stride >> 1);
-    if (column.stride & 1) reinterpret_cast<double *>(column.address)[place] = x;
-    else reinterpret_cast<float *>(column.address)[place] = float(x);
+    if (column.stride & 1) static_cast<double *>(global(column.address))[place] = x;
+    else static_cast<float *>(global(column.address))[place] = float(x);
 }
 
 template <int O>
 EMUCELL_DEVICE void store_all(const Column (&columns)[O], u64 row, const float (&y)[O], u32 options) {
     EMUCELL_UNROLL for (int j = 0; j < O; j++) {
         if (options & EMUCELL_SINGLES)
-            reinterpret_cast<float *>(columns[j].address)[row * (columns[j].stride >> 1)] = y[j];
+            static_cast<float *>(global(columns[j].address))[row * (columns[j].stride >> 1)] = y[j];
         else store(columns[j], row, double(y[j]));
     }
 }
@@ -100,7 +100,7 @@ struct Seen {
         not_finite += flags & EMUCELL_NOT_FINITE ? 1 : 0;
     }
     EMUCELL_DEVICE void report(u64 counters) const {
-        u64 *to = reinterpret_cast<u64 *>(counters);
+        u64 *to = static_cast<u64 *>(global(counters));
         if (outside) count(to, outside);
         if (not_finite) count(to + 1, not_finite);
         if (wrong_rows) count(to + 2, wrong_rows);
@@ -108,13 +108,13 @@ struct Seen {
 };
 
 template <class Network> EMUCELL_DEVICE Warp begin(const Call &call) {
-    const Words *from = reinterpret_cast<const Words *>(call.numbers);
+    const Words *from = static_cast<const Words *>(global(call.numbers));
     Words *to = reinterpret_cast<Words *>(shared_memory());
     EMUCELL_ROLLED for (u32 i = thread_in_block(); i < Network::SHARED_WEIGHTS / 16; i += Network::THREADS) to[i] = from[i];
     if (Network::SHARED_WEIGHTS > 0) sync_block();
     u32 warp = thread_in_block() / 32;
     u8 *stage = shared_memory() + Network::SHARED_WEIGHTS + warp * Network::STAGE;
-    return Warp{reinterpret_cast<const float *>(call.numbers), shared_memory(), stage, thread_in_block() % 32};
+    return Warp{static_cast<const float *>(global(call.numbers)), shared_memory(), stage, thread_in_block() % 32};
 }
 
 // The loops over cells are the same for all threads of a block: warps compute together, and a thread without a cell
@@ -140,7 +140,7 @@ EMUCELL_DEVICE void evaluate_cells(const Job<Network::INPUTS, Network::OUTPUTS> 
         if (!is_there) continue;
         seen.add(flags);
         if (!(call.options & EMUCELL_KEEP && flags & EMUCELL_OUTSIDE_DOMAIN)) store_all(job.outputs, row, y, call.options);
-        if (call.status) reinterpret_cast<u8 *>(call.status)[row] = u8(flags);
+        if (call.status) static_cast<u8 *>(global(call.status))[row] = u8(flags);
     }
     seen.report(call.counters);
 }
@@ -148,7 +148,7 @@ EMUCELL_DEVICE void evaluate_cells(const Job<Network::INPUTS, Network::OUTPUTS> 
 // Row of the cell's state and parameters; a row that does not exist is counted and never touched.
 EMUCELL_DEVICE u64 row_of(const Call &call, u64 position, bool &is_there, Seen &seen) {
     if (!call.index) return position;
-    u64 row = reinterpret_cast<const u32 *>(call.index)[position];
+    u64 row = static_cast<const u32 *>(global(call.index))[position];
     if (row < call.n_rows) return row;
     seen.wrong_rows += is_there ? 1 : 0;
     is_there = false;
@@ -195,7 +195,7 @@ EMUCELL_DEVICE void step_cells(const Job<Network::INPUTS, Network::OUTPUTS> &job
         if (!is_there) continue;
         bool keep = call.options & EMUCELL_KEEP && now & EMUCELL_OUTSIDE_DOMAIN;
         if (call.n_steps > 0 && !keep) store_all(job.outputs, row, y, call.options);
-        if (call.status) reinterpret_cast<u8 *>(call.status)[position] = u8(all);
+        if (call.status) static_cast<u8 *>(global(call.status))[position] = u8(all);
     }
     seen.report(call.counters);
 }
@@ -251,7 +251,7 @@ EMUCELL_DEVICE void step_cells_by_increments(const Job<Network::INPUTS, Network:
         if (call.n_steps > 0 && !keep) {
             EMUCELL_UNROLL for (int j = 0; j < Network::OUTPUTS; j++) store(job.outputs[j], row, state[j]);
         }
-        if (call.status) reinterpret_cast<u8 *>(call.status)[position] = u8(all);
+        if (call.status) static_cast<u8 *>(global(call.status))[position] = u8(all);
     }
     seen.report(call.counters);
 }

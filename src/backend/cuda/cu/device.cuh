@@ -24,6 +24,9 @@ EMUCELL_DEVICE u8 *shared_memory() {
     return emucell_shared;
 }
 
+// An address in the GPU's memory. Told so, the compiler needs not ask at run time which memory it is.
+EMUCELL_DEVICE void *global(u64 address) { return __cvta_global_to_generic(address); }
+
 EMUCELL_DEVICE float as_float(u32 bits) { return __uint_as_float(bits); }
 EMUCELL_DEVICE u32 as_bits(float x) { return __float_as_uint(x); }
 EMUCELL_DEVICE void count(u64 *counter, u64 n) { atomicAdd(counter, n); }

@@ -1,0 +1,199 @@
+//! Times on a GPU as a record in Markdown: networks in every precision, the solver beside them, small batches.
+//!
+//!     cargo bench --features cuda,cli --bench cuda
+//!
+//! `bench/cuda.sh` runs the conformance tests first and keeps the record.
+
+use std::sync::Arc;
+
+use emucell::activation::Activation;
+use emucell::backend::cuda::Workplace;
+use emucell::cell_model::CellModel;
+use emucell::program::{BinaryOperator, BlockId, ProgramBuilder};
+use emucell::report::bench::{Bench, Contender, Layout, Setting, gpu, table};
+use emucell::session::{BackendChoice, Cells, Device, Precision, Session, SessionOptions};
+use emucell::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
+use emucell::view::{self, ElementType, View, ViewMut};
+use emucell::{Error, Result};
+
+const DEVICE: usize = 0;
+/// Cells whose numbers are larger than a second-level cache, and cells of a small tissue.
+const BATCHES: [usize; 2] = [1 << 24, 1 << 17];
+/// Samples that the published comparison asks for of each trajectory, and the solver's steps for them.
+const SAMPLES: f64 = 26.0;
+const STEPS: f64 = 5000.0;
+
+fn noise(seed: usize) -> f32 {
+    let mixed = (seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+    mixed as f32 / (1u64 << 23) as f32 - 1.0
+}
+
+/// (t, u0, w0 and more) → (u, w) with weights that look random.
+fn network(widths: &[usize], activation: Activation) -> Result<Surrogate> {
+    let mut b = ProgramBuilder::new(widths[0])?;
+    let mut x = BlockId::INPUT;
+    for (i, pair) in widths.windows(2).enumerate() {
+        let scale = 1.5 / (pair[0] as f32).sqrt();
+        let weights = (0..pair[0] * pair[1]).map(|j| scale * noise(j + 1000 * i)).collect();
+        let bias = (0..pair[1]).map(|j| 0.3 * noise(j + 7)).collect();
+        let is_last = i + 2 == widths.len();
+        x = b.dense(x, weights, bias, if is_last { Activation::Linear } else { activation })?;
+    }
+    let names = ["t", "u", "w", "k"];
+    let roles = [Role::Time, Role::State, Role::State, Role::Parameter];
+    let variable = |i: usize| Variable::new(names[i], "1", roles[i]).with_range(0.0, 1.0);
+    let inputs = (0..widths[0]).map(variable).collect();
+    Surrogate::new(Kind::SolutionMap, inputs, vec![variable(1), variable(2)], b.finish(x))
+}
+
+/// A step map of two states: 16 × 2 tanh and a residual.
+fn step_map() -> Result<Surrogate> {
+    let mut b = ProgramBuilder::new(3)?;
+    let mut x = BlockId::INPUT;
+    for (n_inputs, n_outputs, activation) in
+        [(3, 16, Activation::Tanh), (16, 16, Activation::Tanh), (16, 2, Activation::Linear)]
+    {
+        let weights = (0..n_inputs * n_outputs).map(|j| 0.1 * noise(j)).collect();
+        x = b.dense(x, weights, vec![0.0; n_outputs], activation)?;
+    }
+    let state = b.slice(BlockId::INPUT, 0, 2)?;
+    let output = b.binary(BinaryOperator::Add, state, x)?;
+    let state = |name: &str| Variable::new(name, "1", Role::State).with_range(-1.0, 1.0);
+    let stimulus = Variable::new("s", "1", Role::Stimulus).with_range(0.0, 0.12);
+    let model = CellModelDescription { name: "fhn_cubic".to_owned(), ..CellModelDescription::default() };
+    let states = vec![state("u"), state("w")];
+    let inputs = vec![state("u"), state("w"), stimulus];
+    Ok(Surrogate::new(Kind::StepMap { dt: 1.0 }, inputs, states, b.finish(output))?.with_cell_model(model))
+}
+
+fn precisions() -> [(&'static str, Precision); 5] {
+    [
+        ("auto", Precision::Auto),
+        ("f32", Precision::F32),
+        ("f16", Precision::F16),
+        ("bf16", Precision::Bf16),
+        ("tf32", Precision::Tf32),
+    ]
+}
+
+fn options(precision: Precision) -> SessionOptions {
+    let (device, backend) = (Device::Cuda(DEVICE), BackendChoice::Native);
+    SessionOptions { device, backend, precision, ..SessionOptions::default() }
+}
+
+fn networks() -> Result<()> {
+    let all: [(&str, &[usize], Activation); 4] = [
+        ("3-16-16-2 ReLU", &[3, 16, 16, 2], Activation::Relu),
+        ("4-64-64-64-2 ReLU", &[4, 64, 64, 64, 2], Activation::Relu),
+        ("4-128-128-64-2 ReLU", &[4, 128, 128, 64, 2], Activation::Relu),
+        ("4-128-128-64-2 tanh", &[4, 128, 128, 64, 2], Activation::Tanh),
+    ];
+    for (name, widths, activation) in all {
+        let surrogate = Arc::new(network(widths, activation)?);
+        let contender = |(precision, p)| {
+            gpu::sessions("native", precision, Layout::StructureOfArrays, &surrogate, options(p))
+        };
+        let contenders: Vec<Contender> = precisions().map(contender).into();
+        let settings = BATCHES.map(|batch| Setting { batch, threads: 1 });
+        println!("\n## {name}\n\n```\n{}```", table(&Bench::run(&surrogate, &contenders, &settings)?));
+    }
+    Ok(())
+}
+
+/// Seconds of a call of `n_steps` steps, queued one by one and repeated as a graph.
+fn step_seconds(
+    surrogate: &Arc<Surrogate>,
+    n_cells: usize,
+    n_steps: u32,
+    precision: Precision,
+) -> Result<[f64; 2]> {
+    const CALLS: usize = 200;
+    let mut workplace = Workplace::open(DEVICE)?;
+    let numbers = vec![0.1f32; 2 * n_cells];
+    let [state, stimulus] = [(); 2].map(|()| workplace.reserve(size_of_val(&numbers[..])));
+    let pieces = [state?, stimulus?];
+    for piece in pieces {
+        workplace.put(piece, &numbers)?;
+    }
+    let [state, stimulus] = pieces.map(|piece| workplace.address(piece));
+    let options = SessionOptions { stream: Some(workplace.stream()), ..options(precision) };
+    let mut session = Session::new(surrogate.clone(), &options)?;
+    let mut step = || {
+        // SAFETY: pieces of the GPU's memory of these sizes.
+        let (state, stimulus) = unsafe {
+            let layout = view::Layout::structure_of_arrays(n_cells, 2);
+            let column = view::Layout::structure_of_arrays(n_cells, 1);
+            (
+                ViewMut::from_raw(state, ElementType::F32, layout)?,
+                View::from_raw(stimulus, ElementType::F32, column),
+            )
+        };
+        session.step(Cells { stimulus: Some(stimulus), ..Cells::new(state) }, 1.0, n_steps)
+    };
+    step()?;
+    let median = |times: &mut dyn FnMut() -> Result<f64>| {
+        let mut times = (0..21).map(|_| times()).collect::<Result<Vec<f64>>>()?;
+        times.sort_by(f64::total_cmp);
+        Ok::<f64, Error>(times[10] / CALLS as f64)
+    };
+    let queued = median(&mut || workplace.seconds(|| (0..CALLS).try_for_each(|_| step())))?;
+    let recording = workplace.record(|| (0..CALLS).try_for_each(|_| step()))?;
+    let start = std::time::Instant::now;
+    let repeated = median(&mut || {
+        let start = start();
+        workplace.repeat(&recording)?;
+        workplace.seconds(|| Ok(()))?;
+        Ok(start.elapsed().as_secs_f64())
+    })?;
+    Ok([queued, repeated])
+}
+
+fn steps() -> Result<()> {
+    let surrogate = Arc::new(step_map()?);
+    println!("\n## Step map 3-16-16-2 tanh + state\n");
+    println!("| cells | steps a call | precision | µs a call | µs a call in a graph | cell steps a second |");
+    println!("|---|---|---|---|---|---|");
+    for (n_cells, n_steps) in [(1024, 1), (1 << 17, 1), (1 << 22, 50)] {
+        for (name, precision) in precisions() {
+            let [queued, repeated] = step_seconds(&surrogate, n_cells, n_steps, precision)?;
+            let rate = n_cells as f64 * f64::from(n_steps) / queued;
+            println!(
+                "| {n_cells} | {n_steps} | {name} | {:.2} | {:.2} | {rate:.2e} |",
+                1e6 * queued,
+                1e6 * repeated
+            );
+        }
+    }
+    Ok(())
+}
+
+fn solvers() -> Result<()> {
+    println!("\n## Forward Euler, single precision\n");
+    println!(
+        "| model | cells | cell steps a second, own | as published | {STEPS} steps of a trajectory, ns, own | as published |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for model in [CellModel::fhn_cubic(), CellModel::fhn_canonical()] {
+        for n_cells in [20_000, 160_000, 1 << 22] {
+            let seconds = gpu::solver_seconds(&model, DEVICE, n_cells, 1000)?;
+            let [own, published] = seconds.map(|s| n_cells as f64 / s);
+            println!(
+                "| {} | {n_cells} | {own:.2e} | {published:.2e} | {:.1} | {:.1} |",
+                model.name(),
+                1e9 * STEPS / own,
+                1e9 * STEPS / published
+            );
+        }
+    }
+    println!(
+        "\nThe published comparison asks a network {SAMPLES} times for what takes the solver {STEPS} steps."
+    );
+    Ok(())
+}
+
+fn main() {
+    if let Err(fault) = solvers().and_then(|()| networks()).and_then(|()| steps()) {
+        eprintln!("{fault}");
+        std::process::exit(1);
+    }
+}

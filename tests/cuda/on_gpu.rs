@@ -1,0 +1,178 @@
+//! The same on a GPU, where there is one: networks in every precision, steps beside those of the processor, graphs.
+
+use std::sync::Arc;
+
+use emucell::backend::cuda::Workplace;
+use emucell::program::Program;
+use emucell::session::{Cells, Device, Guard, Precision, Session, SessionOptions};
+use emucell::surrogate::Surrogate;
+use emucell::view::{ElementType, Layout, View, ViewMut};
+
+use super::programs::{self, network, noise};
+
+#[path = "../support/surrogates.rs"]
+#[allow(dead_code)]
+mod surrogates;
+
+/// A GPU; none where there is none, which is said.
+fn workplace() -> Option<Workplace> {
+    super::nvrtc()?;
+    match Workplace::open(0) {
+        Ok(workplace) => Some(workplace),
+        Err(fault) => {
+            // bench/cuda.sh, which is for machines with a GPU, demands one.
+            let is_required = std::env::var_os("EMUCELL_REQUIRE_GPU").is_some_and(|value| !value.is_empty());
+            assert!(!is_required, "{fault}");
+            eprintln!("this test is skipped: {fault}");
+            None
+        }
+    }
+}
+
+fn options(workplace: &Workplace, precision: Precision, guard: Guard) -> SessionOptions {
+    let (device, stream) = (Device::Cuda(0), Some(workplace.stream()));
+    SessionOptions { device, stream, precision, guard, ..SessionOptions::default() }
+}
+
+/// Largest difference from double precision, relative to the largest number, of cells in the GPU's memory.
+fn error(program: &Program, precision: Precision, n_cells: usize) -> f64 {
+    let mut workplace = Workplace::open(0).unwrap();
+    let (n_inputs, n_outputs) = (program.n_inputs(), program.n_outputs());
+    let surrogate = Arc::new(Surrogate::anonymous(program.clone()));
+    let mut session = Session::new(surrogate, &options(&workplace, precision, Guard::Ignore)).unwrap();
+    let x: Vec<f32> = (0..n_cells * n_inputs).map(|i| 2.0 * noise(i + 17)).collect();
+    let mut y = vec![f32::NAN; n_cells * n_outputs];
+    let [from, to] = [x.len(), y.len()].map(|len| workplace.reserve(4 * len).unwrap());
+    workplace.put(from, &x).unwrap();
+    workplace.put(to, &y).unwrap();
+    // SAFETY: pieces of the GPU's memory of these sizes.
+    let (inputs, outputs) = unsafe {
+        let inputs = Layout::array_of_structures(n_cells, n_inputs);
+        let outputs = Layout::array_of_structures(n_cells, n_outputs);
+        let inputs = View::from_raw(workplace.address(from), ElementType::F32, inputs);
+        (inputs, ViewMut::from_raw(workplace.address(to), ElementType::F32, outputs).unwrap())
+    };
+    session.evaluate(inputs, outputs, None).unwrap();
+    session.synchronize().unwrap();
+    workplace.get(to, &mut y).unwrap();
+    let cells = x.chunks_exact(n_inputs).map(|cell| cell.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+    let exact: Vec<f64> = cells.flat_map(|cell| program.evaluate_reference(&cell)).collect();
+    let size = exact.iter().fold(1e-30, |m: f64, x| m.max(x.abs()));
+    let difference = |(y, e): (&f32, &f64)| (f64::from(*y) - e).abs() / size;
+    y.iter().zip(&exact).map(difference).fold(0.0, |m: f64, d| if d > m || d.is_nan() { d } else { m })
+}
+
+#[test]
+fn networks_and_operations_in_every_precision() {
+    if workplace().is_none() {
+        return;
+    }
+    let mut all = programs::all();
+    for widths in [
+        &[3, 16, 16, 2][..],
+        &[4, 64, 64, 64, 2],
+        &[20, 128, 100, 36],
+        &[4, 128, 128, 64, 2],
+        &[3, 256, 256, 2],
+    ] {
+        all.push((format!("{widths:?}"), network(widths, emucell::Activation::Tanh)));
+    }
+    let limits = [
+        (Precision::Auto, 4e-6),
+        (Precision::F32, 4e-6),
+        (Precision::Tf32, 5e-3),
+        (Precision::F16, 5e-3),
+        (Precision::Bf16, 4e-2),
+    ];
+    for (precision, limit) in limits {
+        for (name, program) in &all {
+            for n_cells in [1, 1000 + 37] {
+                let error = error(program, precision, n_cells);
+                eprintln!("{name}, {precision:?}, {n_cells} cells: {error:.1e}");
+                assert!(error < limit, "{name}, {precision:?}, {n_cells} cells: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn steps_and_counters_are_those_of_the_processor_from_both_memories() {
+    let Some(_) = workplace() else { return };
+    let surrogate = Arc::new(surrogates::fhn_euler(1, 0.1));
+    let n = 5000;
+    let start: Vec<f32> = (0..2 * n).map(|i| (i * 37 % 101) as f32 * 0.012 - 0.2).collect();
+    let stimulus: Vec<f32> = (0..n).map(|i| (i % 13) as f32 * 0.01).collect();
+    for guard in [Guard::Ignore, Guard::Clamp, Guard::Count] {
+        let mut outcomes = Vec::new();
+        for place in ["processor", "gpu", "host numbers on the gpu"] {
+            let mut workplace = Workplace::open(0).unwrap();
+            let on_gpu = options(&workplace, Precision::F32, guard);
+            let options = if place == "processor" {
+                SessionOptions { guard, ..SessionOptions::default() }
+            } else {
+                on_gpu
+            };
+            let mut session = Session::new(surrogate.clone(), &options).unwrap();
+            let mut state = start.clone();
+            let piece = workplace.reserve(4 * state.len()).unwrap();
+            workplace.put(piece, &state).unwrap();
+            let layout = Layout::structure_of_arrays(n, 2);
+            for n_steps in [1, 20] {
+                let view = match place {
+                    // SAFETY: a piece of the GPU's memory of that size.
+                    "gpu" => unsafe {
+                        ViewMut::from_raw(workplace.address(piece), ElementType::F32, layout).unwrap()
+                    },
+                    _ => ViewMut::new(&mut state, layout).unwrap(),
+                };
+                let stimulus = Some(View::array_of_structures(&stimulus, 1).unwrap());
+                session.step(Cells { stimulus, ..Cells::new(view) }, 0.1, n_steps).unwrap();
+            }
+            session.synchronize().unwrap();
+            if place == "gpu" {
+                workplace.get(piece, &mut state).unwrap();
+            }
+            outcomes.push((place, state, session.counters()));
+        }
+        for (place, state, counters) in &outcomes[1..] {
+            let worst = state.iter().zip(&outcomes[0].1).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 5e-6, "{guard:?}, {place}: {worst:e}");
+            assert_eq!(counters.cell_steps, outcomes[0].2.cell_steps);
+            let difference = counters.outside_domain.abs_diff(outcomes[0].2.outside_domain);
+            // A cell at the very border may fall on either side.
+            assert!(difference <= 3, "{guard:?}, {place}: {counters:?} and {:?}", outcomes[0].2);
+        }
+    }
+}
+
+#[test]
+fn steps_are_recorded_in_a_graph_and_repeated() {
+    let Some(mut workplace) = workplace() else { return };
+    let surrogate = Arc::new(surrogates::fhn_euler(1, 0.1));
+    let n = 1000;
+    let start: Vec<f32> = (0..2 * n).map(|i| 0.3 + 0.1 * noise(i)).collect();
+    let stimulus: Vec<f32> = (0..n).map(|i| 0.05 + 0.05 * noise(i)).collect();
+    let pieces = [start.len(), n].map(|len| workplace.reserve(4 * len).unwrap());
+    workplace.put(pieces[1], &stimulus).unwrap();
+    let addresses = pieces.map(|piece| workplace.address(piece));
+    let mut session = Session::new(surrogate, &options(&workplace, Precision::F32, Guard::Ignore)).unwrap();
+    let mut step = |n_steps| {
+        // SAFETY: pieces of the GPU's memory of these sizes.
+        let (state, stimulus) = unsafe {
+            let layout = Layout::structure_of_arrays(n, 2);
+            let column = Layout::structure_of_arrays(n, 1);
+            let state = ViewMut::from_raw(addresses[0], ElementType::F32, layout)?;
+            (state, View::from_raw(addresses[1], ElementType::F32, column))
+        };
+        session.step(Cells { stimulus: Some(stimulus), ..Cells::new(state) }, 0.1, n_steps)
+    };
+    let mut results = [vec![0f32; 2 * n], vec![0f32; 2 * n]];
+    workplace.put(pieces[0], &start).unwrap();
+    step(50).unwrap();
+    workplace.get(pieces[0], &mut results[0]).unwrap();
+    let recording = workplace.record(|| step(5)).unwrap();
+    workplace.put(pieces[0], &start).unwrap();
+    (0..10).for_each(|_| workplace.repeat(&recording).unwrap());
+    workplace.get(pieces[0], &mut results[1]).unwrap();
+    assert_eq!(results[0], results[1]);
+}
