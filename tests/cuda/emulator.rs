@@ -10,10 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use emucell::backend::cuda::generate::{Kernel, LIBRARY, TENSOR_LIBRARY};
 use emucell::backend::cuda::job::Entry;
 
+/// Kernel, entry, blocks, threads, bytes of shared memory, and the job.
+type Run = unsafe extern "C" fn(u32, u32, u32, u32, usize, *const u64);
+
 /// Kernels in one library for the processor.
 pub struct Emulator {
     pub kernels: Vec<Kernel>,
-    run: unsafe extern "C" fn(u32, u32, u32, u32, usize, *const u64),
+    run: Run,
     /// Fibers of one launch at a time.
     busy: Mutex<()>,
 }
@@ -48,7 +51,7 @@ impl Emulator {
             }
         }
         // SAFETY: the generated function has this type.
-        let run = unsafe { std::mem::transmute::<*mut c_void, _>(symbol("run")) };
+        let run = unsafe { std::mem::transmute::<*mut c_void, Run>(symbol("run")) };
         Self { kernels, run, busy: Mutex::new(()) }
     }
 
