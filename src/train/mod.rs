@@ -14,6 +14,7 @@
 //! ```
 
 mod activation;
+mod balance;
 mod checkpoint;
 mod criterion;
 mod evaluation;
@@ -36,6 +37,7 @@ mod schedule;
 mod task;
 mod trainer;
 
+pub use balance::Balance;
 pub use criterion::{Criterion, CustomCriterion};
 pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
 pub use inference::Inference;

@@ -10,6 +10,8 @@ use super::network::Network;
 pub(crate) struct Objective<'a> {
     model: &'a mut Model,
     losses: &'a mut [(Box<dyn Loss>, f64)],
+    /// The losses' present weights.
+    weights: &'a [f64],
     seed: u64,
     iteration: u64,
     clip: Option<f64>,
@@ -42,11 +44,12 @@ impl<'a> Objective<'a> {
     pub fn new(
         model: &'a mut Model,
         losses: &'a mut [(Box<dyn Loss>, f64)],
+        weights: &'a [f64],
         seed: u64,
         iteration: u64,
         clip: Option<f64>,
     ) -> Self {
-        Self { model, losses, seed, iteration, clip, terms: None, gradients: Vec::new() }
+        Self { model, losses, weights, seed, iteration, clip, terms: None, gradients: Vec::new() }
     }
 
     pub fn network(&self) -> &Network {
@@ -71,6 +74,19 @@ impl<'a> Objective<'a> {
             clip_gradients(&mut self.gradients, limit);
         }
         self.gradients.iter().map(Tensor::shallow_clone).collect()
+    }
+
+    /// The lengths of the losses' gradients here, without their weights.
+    pub fn gradient_lengths(&mut self) -> Vec<f64> {
+        let Self { model, losses, seed, iteration, .. } = self;
+        let leaves = model.network().leaves();
+        let length = |(loss, _): &mut (Box<dyn Loss>, f64)| {
+            let on_batch = || loss.on_batch(model, *iteration);
+            let term = tch::with_grad(|| model.network().in_training(*seed, *iteration, on_batch));
+            let gradients = Tensor::run_backward(&[term], &leaves, false, false);
+            norm(&gradients).double_value(&[])
+        };
+        losses.iter_mut().map(length).collect()
     }
 
     /// The objective and its gradient here.
@@ -100,7 +116,7 @@ impl<'a> Objective<'a> {
         let Self { model, losses, seed, iteration, .. } = self;
         let mut blocks = Vec::new();
         let mut terms = Vec::new();
-        for (loss, weight) in losses.iter_mut() {
+        for ((loss, _), weight) in losses.iter_mut().zip(self.weights) {
             let mut ask = |model: &Model| {
                 let residuals = || loss.residuals(model, *iteration).expect("a mean of squares");
                 model.network().in_training(*seed, *iteration, residuals)
@@ -132,9 +148,9 @@ impl<'a> Objective<'a> {
             several => tch::no_grad(|| Tensor::stack(several, 0)),
         };
         self.terms.get_or_insert_with(|| values.shallow_clone());
-        let weighted = terms.iter().zip(self.losses.iter());
+        let weighted = terms.iter().zip(self.weights);
         let total = weighted
-            .map(|(term, (_, weight))| if *weight == 1.0 { term.shallow_clone() } else { term * *weight })
+            .map(|(term, weight)| if *weight == 1.0 { term.shallow_clone() } else { term * *weight })
             .reduce(|sum, term| sum + term)
             .expect("at least one loss");
         (total, values)
@@ -183,8 +199,11 @@ fn flat(gradients: &[Tensor]) -> Tensor {
 
 /// Scales all gradients by min(1, limit / norm), without waiting for the device.
 fn clip_gradients(gradients: &mut [Tensor], limit: f64) {
-    let squares = gradients.iter().map(|g| g.square().sum(g.kind()));
-    let norm = squares.reduce(|a, b| a + b).expect("a network has parameters").sqrt();
-    let factor = (limit / (norm + 1e-12)).clamp_max(1.0);
+    let factor = (limit / (norm(gradients) + 1e-12)).clamp_max(1.0);
     gradients.iter_mut().for_each(|g| *g = &*g * &factor);
+}
+
+fn norm(gradients: &[Tensor]) -> Tensor {
+    let squares = gradients.iter().map(|g| g.square().sum(g.kind()));
+    squares.reduce(|a, b| a + b).expect("a network has parameters").sqrt()
 }

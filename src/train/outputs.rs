@@ -15,7 +15,9 @@ pub(crate) struct Row {
     pub iteration: u64,
     /// Mean of each loss, without its weight; NaN in the first row, before any iteration.
     pub losses: Vec<f64>,
-    /// Weighted sum of those.
+    /// The losses' weights where they are balanced, else none.
+    pub weights: Vec<f64>,
+    /// Weighted sum of the losses.
     pub total: f64,
     /// What decides: the rolled-out error, if there is one, else what the losses held out.
     pub validation: f64,
@@ -29,21 +31,24 @@ impl Row {
     /// As numbers, for a checkpoint.
     pub fn numbers(&self) -> Vec<f64> {
         let ends = [self.total, self.validation, self.held_out, self.rate, self.seconds];
-        std::iter::once(self.iteration as f64).chain(self.losses.iter().copied()).chain(ends).collect()
+        let middle = self.losses.iter().chain(&self.weights).copied();
+        std::iter::once(self.iteration as f64).chain(middle).chain(ends).collect()
     }
 
     /// How many numbers a row of `n_losses` losses is.
-    pub fn width(n_losses: usize) -> usize {
-        n_losses + 6
+    pub fn width(n_losses: usize, is_balanced: bool) -> usize {
+        n_losses * if is_balanced { 2 } else { 1 } + 6
     }
 
     /// From [`Self::numbers`].
-    pub fn from_numbers(numbers: &[f64]) -> Option<Self> {
+    pub fn from_numbers(numbers: &[f64], n_losses: usize) -> Option<Self> {
         let (first, rest) = numbers.split_first()?;
-        let (losses, ends) = rest.split_at_checked(rest.len().checked_sub(5)?)?;
+        let (losses, rest) = rest.split_at_checked(n_losses)?;
+        let (weights, ends) = rest.split_at_checked(rest.len().checked_sub(5)?)?;
         Some(Self {
             iteration: *first as u64,
             losses: losses.to_vec(),
+            weights: weights.to_vec(),
             total: ends[0],
             validation: ends[1],
             held_out: ends[2],
@@ -86,12 +91,17 @@ impl Folder {
 
     /// `rolled_out` tells whether validation was by rollout; what the losses held out then has a column of its own.
     pub fn write_losses(&self, names: &[String], rows: &[Row], rolled_out: bool) -> Result<()> {
-        let quoted = names.iter().map(|n| format!("\"{}\"", n.replace('"', "'")));
+        let quoted =
+            |end: &str| names.iter().map(|n| format!("\"{}{end}\"", n.replace('"', "'"))).collect::<Vec<_>>();
         let mut text = format!(
-            "iteration,{},total,validation,{}rate,seconds\n",
-            quoted.collect::<Vec<_>>().join(","),
+            "iteration,{},total,validation,{}rate,seconds",
+            quoted("").join(","),
             if rolled_out { "held_out," } else { "" }
         );
+        if rows.iter().any(|row| !row.weights.is_empty()) {
+            let _ = write!(text, ",{}", quoted(" weight").join(","));
+        }
+        text.push('\n');
         for row in rows {
             let _ = write!(text, "{}", row.iteration);
             for value in row.losses.iter().chain([&row.total]) {
@@ -102,7 +112,9 @@ impl Folder {
             if rolled_out {
                 let _ = write!(text, ",{:.9e}", row.held_out);
             }
-            let _ = writeln!(text, ",{:.6e},{:.3}", row.rate, row.seconds);
+            let _ = write!(text, ",{:.6e},{:.3}", row.rate, row.seconds);
+            row.weights.iter().for_each(|weight| _ = write!(text, ",{weight:.6e}"));
+            text.push('\n');
         }
         atomic::write(&self.0.join("losses.csv"), text.as_bytes())
     }

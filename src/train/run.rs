@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tch::Tensor;
 
+use super::balance::Balancer;
 use super::checkpoint::{Checkpoint, Progressed};
 use super::network::numbers;
 use super::objective::Objective;
@@ -37,6 +38,9 @@ pub(super) struct Run {
     plateau: Plateau,
     pace: Pace,
     rows: Vec<Row>,
+    balancer: Option<Balancer>,
+    /// The losses' present weights.
+    weights: Vec<f64>,
     /// Losses of iterations not read yet, `[losses]` each.
     unread: Vec<Tensor>,
     /// Sum of each loss since the last row, and how many iterations.
@@ -68,6 +72,8 @@ impl Run {
             plateau: Plateau::default(),
             pace: Pace::new(iterations),
             rows: Vec::new(),
+            balancer: trainer.balance.map(|balance| Balancer::new(balance, trainer.losses.len())),
+            weights: trainer.weights(),
             unread: Vec::with_capacity(READ_EVERY),
             sums: vec![0.0; trainer.losses.len()],
             summed: 0,
@@ -141,9 +147,16 @@ impl Run {
     }
 
     fn step(&mut self, trainer: &mut Trainer, fraction: f64, rate: f64) -> Taken {
+        let given = trainer.weights();
         let Trainer { model, losses, clip, seed, .. } = trainer;
         losses.iter_mut().for_each(|(loss, _)| loss.on_progress(fraction));
-        let mut objective = Objective::new(model, losses, *seed, self.iteration, *clip);
+        if let Some(balancer) = self.balancer.as_mut().filter(|b| b.is_due(self.iteration)) {
+            let mut objective = Objective::new(model, losses, &self.weights, *seed, self.iteration, None);
+            let lengths = objective.gradient_lengths();
+            balancer.observe(&given, &lengths);
+            self.weights = balancer.weights(&given);
+        }
+        let mut objective = Objective::new(model, losses, &self.weights, *seed, self.iteration, *clip);
         let taken = tch::no_grad(|| self.method.step(&mut objective, rate));
         let (terms, gradients) = objective.finish();
         self.unread.extend(terms);
@@ -184,7 +197,11 @@ impl Run {
     /// Measures the validation error, keeps the weights if they are the best, writes a row.
     fn validate(&mut self, trainer: &mut Trainer, rate: f64) -> Result<()> {
         self.read(trainer)?;
-        let held_out = trainer.held_out();
+        let mut held_out = trainer.held_out();
+        if let Some(balancer) = &mut self.balancer {
+            held_out = balancer.relative(held_out);
+        }
+        let held_out: f64 = held_out.iter().zip(trainer.weights()).filter_map(|(v, w)| Some((*v)? * w)).sum();
         if !held_out.is_finite() {
             return Err(Error::numeric(format!(
                 "the validation error became {held_out} at iteration {}",
@@ -208,9 +225,11 @@ impl Run {
         }
         self.plateau.observe(&trainer.schedule, validation, trainer.stop.tolerance);
         let losses = self.means();
-        let total = losses.iter().zip(&trainer.losses).map(|(l, (_, weight))| l * weight).sum();
+        let total = losses.iter().zip(&self.weights).map(|(l, weight)| l * weight).sum();
+        let weights = if self.balancer.is_some() { self.weights.clone() } else { Vec::new() };
         let seconds = self.seconds();
-        self.rows.push(Row { iteration: self.iteration, losses, total, validation, held_out, rate, seconds });
+        let iteration = self.iteration;
+        self.rows.push(Row { iteration, losses, weights, total, validation, held_out, rate, seconds });
         self.sums.fill(0.0);
         self.summed = 0;
         if seconds - self.last_losses >= LOSSES_EVERY {
@@ -272,7 +291,10 @@ impl Run {
         tensors.insert("parameters".to_owned(), trainer.model.network().parameters().copy());
         tensors.insert("best".to_owned(), self.best.copy());
         let rows: Vec<f64> = self.rows.iter().flat_map(Row::numbers).collect();
-        let width = Row::width(trainer.losses.len()) as i64;
+        if let Some(balancer) = &self.balancer {
+            tensors.insert("balance".to_owned(), balancer.state());
+        }
+        let width = Row::width(trainer.losses.len(), self.balancer.is_some()) as i64;
         tensors.insert("rows".to_owned(), Tensor::from_slice(&rows).view([-1, width]));
         let sums: Vec<f64> = self.sums.iter().copied().chain([self.summed as f64]).collect();
         tensors.insert("sums".to_owned(), Tensor::from_slice(&sums));
@@ -315,8 +337,14 @@ impl Run {
         });
         let state = state.collect();
         tch::no_grad(|| self.method.restore(&state))?;
-        let width = Row::width(trainer.losses.len());
-        self.rows = numbers(tensor("rows")?).chunks_exact(width).filter_map(Row::from_numbers).collect();
+        if let Some(balancer) = &mut self.balancer {
+            balancer.restore(tensor("balance")?)?;
+            self.weights = balancer.weights(&trainer.weights());
+        }
+        let (n_losses, is_balanced) = (trainer.losses.len(), self.balancer.is_some());
+        let rows = numbers(tensor("rows")?);
+        let rows = rows.chunks_exact(Row::width(n_losses, is_balanced));
+        self.rows = rows.filter_map(|row| Row::from_numbers(row, n_losses)).collect();
         let sums = numbers(tensor("sums")?);
         let (count, sums) = sums.split_last().ok_or_else(|| Error::format("the checkpoint has no sums"))?;
         (self.sums, self.summed) = (sums.to_vec(), *count as u64);

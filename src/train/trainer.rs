@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::balance::Balance;
 use super::checkpoint::Checkpoint;
 use super::loss::Loss;
 use super::model::Model;
@@ -87,6 +88,7 @@ pub struct Trainer {
     pub(super) model: Model,
     pub(super) folder: Folder,
     pub(super) losses: Vec<(Box<dyn Loss>, f64)>,
+    pub(super) balance: Option<Balance>,
     pub(super) optimizer: Optimizer,
     pub(super) rate: f64,
     pub(super) schedule: Schedule,
@@ -114,6 +116,7 @@ impl Trainer {
             model: model.into(),
             folder,
             losses: Vec::new(),
+            balance: None,
             optimizer: Optimizer::default(),
             rate: 3e-3,
             schedule: Schedule::default(),
@@ -133,6 +136,13 @@ impl Trainer {
     /// Adds a term, with its weight in the sum.
     pub fn add_loss(&mut self, loss: impl Loss + 'static, weight: f64) -> &mut Self {
         self.losses.push((Box::new(loss), weight));
+        self
+    }
+
+    /// Balances the losses by the lengths of their gradients; their weights then say how much longer than the others'
+    /// a loss's gradient is. `losses.csv` has the resulting weights in its last columns.
+    pub fn balance(&mut self, balance: Balance) -> &mut Self {
+        self.balance = Some(balance);
         self
     }
 
@@ -260,6 +270,9 @@ impl Trainer {
 
     fn check(&self) -> Result<()> {
         self.optimizer.check()?;
+        if let Some(balance) = self.balance {
+            balance.check(self.losses.len())?;
+        }
         self.schedule.check()?;
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let weight = self.losses.iter().find(|(_, weight)| !positive(*weight));
@@ -286,6 +299,7 @@ impl Trainer {
         let method = self.optimizer.name();
         if self.optimizer.finds_its_steps() {
             let fault = match (self.clip, self.schedule) {
+                _ if self.balance.is_some() => "a balance of the losses",
                 (Some(_), _) => "gradient clipping",
                 (None, Schedule::Constant) => "",
                 _ => "a schedule of the learning rate",
@@ -340,13 +354,17 @@ impl Trainer {
         self.losses.iter().map(|(loss, _)| loss.name().to_owned()).collect()
     }
 
-    /// The weighted sum of what the losses held out.
-    pub(super) fn held_out(&self) -> f64 {
-        let terms = self.losses.iter().filter_map(|(loss, weight)| {
-            let value = tch::no_grad(|| loss.on_validation(&self.model))?;
-            Some(value.double_value(&[]) * weight)
-        });
-        terms.sum()
+    /// What each loss held out, without its weight.
+    pub(super) fn held_out(&self) -> Vec<Option<f64>> {
+        let value = |(loss, _): &(Box<dyn Loss>, f64)| {
+            tch::no_grad(|| loss.on_validation(&self.model)).map(|value| value.double_value(&[]))
+        };
+        self.losses.iter().map(value).collect()
+    }
+
+    /// The weights with which losses were added.
+    pub(super) fn weights(&self) -> Vec<f64> {
+        self.losses.iter().map(|(_, weight)| *weight).collect()
     }
 
     /// The error over many steps in a row, if that is what validation goes by.

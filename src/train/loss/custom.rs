@@ -48,7 +48,8 @@ impl CustomLoss {
     /// The loss that `on_batch` computes from the model and the iteration's number: a tensor of one number that
     /// depends, through its graph, on the model's parameters. What is random about it should follow from the
     /// iteration's number, or a resumed training will not give the same numbers. It is called once with the number 0
-    /// before training, to see that it gives what is wanted.
+    /// before training, to see that it gives what is wanted, and several times in an iteration by methods that search
+    /// along a line and where losses are balanced.
     ///
     /// It has no part in the validation error; see [`Self::validation`].
     pub fn new(name: &str, on_batch: impl FnMut(&Model, u64) -> Tensor + 'static) -> Self {

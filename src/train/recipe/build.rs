@@ -45,6 +45,9 @@ impl Recipe {
             patience: self.stop.patience,
             tolerance: self.stop.tolerance.unwrap_or(defaults.tolerance),
         });
+        if let Some(balance) = self.balancing()? {
+            trainer.balance(balance);
+        }
         if let Some(norm) = section.clip {
             trainer.clip_gradient(norm);
         }
@@ -88,6 +91,7 @@ impl Recipe {
         check_hidden(&self.network.layers()).map_err(|e| self.place(e, "network.hidden"))?;
         self.method()?;
         self.check_validation()?;
+        self.balancing()?;
         self.schedule().check().map_err(|e| self.place(e, "schedule"))?;
         positive(self.optimizer.rate, "optimizer.rate")?;
         positive(self.optimizer.clip, "optimizer.clip")?;

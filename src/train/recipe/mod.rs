@@ -1,5 +1,6 @@
 //! Recipes: a training written down in a TOML file.
 
+mod balance;
 mod build;
 mod data;
 mod date;
@@ -19,6 +20,7 @@ mod validation;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use balance::BalanceSection;
 pub use data::{DataSection, SamplingName};
 pub use evaluation::EvaluationSection;
 pub use loss::{LossName, LossSection};
@@ -56,6 +58,9 @@ pub struct Recipe {
     pub scaling: ScalingSection,
     /// The terms of the sum that is minimised.
     pub loss: Vec<LossSection>,
+    /// How losses are balanced, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<BalanceSection>,
     /// The method and its rate.
     #[serde(default)]
     pub optimizer: OptimizerSection,
