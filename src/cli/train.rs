@@ -129,8 +129,12 @@ fn show(bar: &ProgressBar, p: &Progress) {
 fn describe(p: &Progress) -> String {
     let losses: Vec<String> = p.losses.iter().map(|(name, value)| format!("{name} {value:.2e}")).collect();
     let remaining = std::time::Duration::from_secs_f64(p.remaining.clamp(0.0, 1e8).max(0.0));
+    let window = match p.window {
+        [_, 1] => String::new(),
+        [window, of] => format!("window {window}/{of}  "),
+    };
     format!(
-        "{}/{}  {}  validation {:.2e} (best {:.2e})  rate {:.1e}  {:.0} it/s  {} left",
+        "{window}{}/{}  {}  validation {:.2e} (best {:.2e})  rate {:.1e}  {:.0} it/s  {} left",
         p.iteration,
         p.iterations,
         losses.join("  "),

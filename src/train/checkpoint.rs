@@ -22,6 +22,14 @@ pub(crate) struct Progressed {
     /// What was being trained; a checkpoint goes on only with the same.
     pub recipe: String,
     pub seed: u64,
+    /// The window of time that is trained.
+    pub window: usize,
+    /// What earlier windows took: iterations, seconds, rows of `losses.csv`; their largest validation error, as bits.
+    pub iterations_before: u64,
+    pub seconds_before: f64,
+    pub rows_before: usize,
+    pub validation_before: u64,
+    /// Iterations on this window.
     pub iteration: u64,
     pub seconds: f64,
     /// Lowest validation error, as bits because JSON has no infinity.
@@ -50,6 +58,13 @@ pub(crate) struct Checkpoint {
 const MAX_HEADER: usize = 16 << 20;
 
 impl Checkpoint {
+    /// The tensor called `name`.
+    pub fn tensor(&self, name: &str) -> Result<&Tensor> {
+        self.tensors
+            .get(name)
+            .ok_or_else(|| Error::format(format!("the checkpoint has no tensor \"{name}\"")))
+    }
+
     /// Replaces the file at `path`.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut header = serde_json::Map::new();

@@ -175,6 +175,9 @@ impl<'a> Objective<'a> {
 /// d residual / d parameter, `[columns · n, parameters]`, column after column: with parameters of each row's own, a
 /// backward pass of a column's sum gives the derivatives of all its rows.
 fn derivatives(model: &mut Model, n_rows: i64, residuals: &mut impl FnMut(&Model) -> Tensor) -> Tensor {
+    if model.mixes_rows() {
+        return derivatives_one_by_one(model, residuals);
+    }
     model.network_mut().part_rows(n_rows);
     let sums = tch::with_grad(|| {
         let residuals = residuals(model);
@@ -189,6 +192,17 @@ fn derivatives(model: &mut Model, n_rows: i64, residuals: &mut impl FnMut(&Model
     let derivatives = Tensor::cat(&columns.collect::<Vec<_>>(), 0);
     model.network_mut().join_rows();
     derivatives
+}
+
+/// The same with a backward pass for each residual.
+fn derivatives_one_by_one(model: &Model, residuals: &mut impl FnMut(&Model) -> Tensor) -> Tensor {
+    let all = tch::with_grad(|| residuals(model).tr().reshape([-1]).unbind(0));
+    let leaves = model.network().leaves();
+    let rows = all.iter().map(|residual| {
+        let parts = Tensor::run_backward(&[residual], &leaves, true, false);
+        Tensor::cat(&parts.iter().map(|g| g.reshape([-1])).collect::<Vec<_>>(), 0)
+    });
+    Tensor::stack(&rows.collect::<Vec<_>>(), 0)
 }
 
 /// Gradients as one row of doubles.

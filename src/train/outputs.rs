@@ -123,13 +123,16 @@ impl Folder {
     pub fn write_statistics(&self, model: &Model, gradients: &[Tensor]) -> Result<()> {
         let mut text =
             String::from("tensor            shape        mean         std          min          max\n");
-        for (i, layer) in model.network().layers().enumerate() {
+        let network = model.network();
+        let n_before = network.layers_before_trained();
+        for (i, layer) in network.layers().enumerate() {
             for (j, (what, tensor)) in
                 [("weight", &layer.weight), ("bias", &layer.bias)].into_iter().enumerate()
             {
                 let name = format!("layers.{}.{what}", 2 * i);
                 write_statistics(&mut text, &name, tensor);
-                if let Some(gradient) = gradients.get(2 * i + j) {
+                let gradient = i.checked_sub(n_before).and_then(|i| gradients.get(2 * i + j));
+                if let Some(gradient) = gradient {
                     write_statistics(&mut text, "  its gradient", gradient);
                 }
             }

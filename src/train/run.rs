@@ -23,8 +23,13 @@ const PROGRESS_EVERY: f64 = 0.2;
 /// Seconds between writings of `losses.csv` while training.
 const LOSSES_EVERY: f64 = 2.0;
 
-/// One call of [`Trainer::train`].
+/// One call of [`Trainer::train`] on one window of time, or on all of it.
 pub(super) struct Run {
+    /// The window that is trained, of how many; the first of one where they are trained together.
+    window: usize,
+    n_windows: usize,
+    /// What earlier windows took and gave.
+    before: Before,
     method: Box<dyn Method>,
     iteration: u64,
     seconds_before: f64,
@@ -55,14 +60,38 @@ pub(super) struct Run {
     last_checkpoint: f64,
 }
 
+/// What is known of the windows that are trained already.
+#[derive(Clone, Debug, Default)]
+struct Before {
+    iterations: u64,
+    seconds: f64,
+    /// Rows of `losses.csv`.
+    n_rows: usize,
+    /// The largest of their validation errors.
+    validation: f64,
+}
+
 impl Run {
-    pub(super) fn start(trainer: &Trainer, iterations: u64) -> Self {
+    /// A run on window `window` of `n_windows`, after `previous`.
+    pub(super) fn start(
+        trainer: &Trainer,
+        iterations: u64,
+        [window, n_windows]: [usize; 2],
+        previous: Option<Self>,
+    ) -> Self {
         let network = trainer.model.network();
+        let (before, rows, started, seconds_before) = match previous {
+            None => (Before::default(), Vec::new(), Instant::now(), 0.0),
+            Some(run) => (run.before_next(), run.rows, run.started, run.seconds_before),
+        };
         Self {
+            window,
+            n_windows,
+            before,
             method: trainer.optimizer.start(network),
             iteration: 0,
-            seconds_before: 0.0,
-            started: Instant::now(),
+            seconds_before,
+            started,
             iteration_at_start: 0,
             best: network.parameters().copy(),
             best_validation: f64::INFINITY,
@@ -71,7 +100,7 @@ impl Run {
             waited: 0,
             plateau: Plateau::default(),
             pace: Pace::new(iterations),
-            rows: Vec::new(),
+            rows,
             balancer: trainer.balance.map(|balance| Balancer::new(balance, trainer.losses.len())),
             weights: trainer.weights(),
             unread: Vec::with_capacity(READ_EVERY),
@@ -86,6 +115,15 @@ impl Run {
         }
     }
 
+    fn before_next(&self) -> Before {
+        Before {
+            iterations: self.before.iterations + self.iteration,
+            seconds: self.seconds(),
+            n_rows: self.rows.len(),
+            validation: self.before.validation.max(self.best_validation),
+        }
+    }
+
     pub(super) fn seconds(&self) -> f64 {
         self.total_seconds.unwrap_or_else(|| self.seconds_before + self.started.elapsed().as_secs_f64())
     }
@@ -96,17 +134,21 @@ impl Run {
         loop {
             let seconds = self.seconds();
             let due = self.iteration.is_multiple_of(trainer.validate_every);
-            if let Some(limit) = trainer.stop.seconds
-                && (due || seconds >= limit)
-            {
-                self.pace.observe(self.iteration, seconds, limit);
+            if let Some(limit) = trainer.stop.seconds {
+                // Windows share the time that is left evenly.
+                let here = seconds - self.before.seconds;
+                let limit = (limit - self.before.seconds) / (self.n_windows - self.window) as f64;
+                if due || here >= limit {
+                    self.pace.observe(self.iteration, here, limit);
+                }
             }
             let fraction = self.pace.fraction(self.iteration);
             let rate = trainer.rate * trainer.schedule.factor(fraction, &self.plateau);
 
             let ended = fraction >= 1.0;
             // A resumed training does not repeat the validation that the checkpoint has.
-            let done = self.rows.last().is_some_and(|row| row.iteration == self.iteration);
+            let here = &self.rows[self.before.n_rows..];
+            let done = here.last().is_some_and(|row| row.iteration == self.total_iterations());
             if (ended || due) && !done {
                 self.validate(trainer, rate)?;
             }
@@ -172,7 +214,7 @@ impl Run {
         }
         let n_losses = trainer.losses.len();
         let values = numbers(&Tensor::stack(&self.unread, 0));
-        let first = self.iteration - self.unread.len() as u64;
+        let first = self.total_iterations() - self.unread.len() as u64;
         self.unread.clear();
         for (i, values) in values.chunks_exact(n_losses).enumerate() {
             if let Some(j) = values.iter().position(|v| !v.is_finite()) {
@@ -205,7 +247,7 @@ impl Run {
         if !held_out.is_finite() {
             return Err(Error::numeric(format!(
                 "the validation error became {held_out} at iteration {}",
-                self.iteration
+                self.total_iterations()
             ))
             .at(trainer.folder.path().display().to_string())
             .remedy(format!(
@@ -215,7 +257,7 @@ impl Run {
         }
         let validation = trainer.rolled_out().unwrap_or(held_out);
         if validation < self.best_validation {
-            (self.best_validation, self.best_iteration) = (validation, self.iteration);
+            (self.best_validation, self.best_iteration) = (validation, self.total_iterations());
             self.best.copy_(trainer.model.network().parameters());
         }
         if validation < self.reference_validation * (1.0 - trainer.stop.tolerance) {
@@ -228,7 +270,7 @@ impl Run {
         let total = losses.iter().zip(&self.weights).map(|(l, weight)| l * weight).sum();
         let weights = if self.balancer.is_some() { self.weights.clone() } else { Vec::new() };
         let seconds = self.seconds();
-        let iteration = self.iteration;
+        let iteration = self.total_iterations();
         self.rows.push(Row { iteration, losses, weights, total, validation, held_out, rate, seconds });
         self.sums.fill(0.0);
         self.summed = 0;
@@ -237,6 +279,11 @@ impl Run {
             self.last_losses = seconds;
         }
         Ok(())
+    }
+
+    /// Iterations done in all windows so far.
+    fn total_iterations(&self) -> u64 {
+        self.before.iterations + self.iteration
     }
 
     /// Mean of each loss since the last row; NaN before the first iteration.
@@ -254,9 +301,11 @@ impl Run {
         };
         let here = self.started.elapsed().as_secs_f64();
         let names = trainer.losses.iter().map(|(loss, _)| loss.name());
+        let fraction = (self.window as f64 + fraction) / self.n_windows as f64;
         f(&Progress {
-            iteration: self.iteration,
-            iterations,
+            window: [self.window + 1, self.n_windows],
+            iteration: self.total_iterations(),
+            iterations: self.before.iterations + iterations * (self.n_windows - self.window) as u64,
             fraction,
             losses: names.zip(means).collect(),
             validation: self.rows.last().map_or(f64::NAN, |row| row.validation),
@@ -277,9 +326,9 @@ impl Run {
     pub(super) fn outcome(&self, reason: String, was_finished: bool) -> Outcome {
         Outcome {
             reason,
-            iterations: self.iteration,
+            iterations: self.total_iterations(),
             best_iteration: self.best_iteration,
-            best_validation: self.best_validation,
+            best_validation: self.before.validation.max(self.best_validation),
             seconds: self.seconds(),
             was_finished,
         }
@@ -301,6 +350,11 @@ impl Run {
         let progressed = Progressed {
             recipe: trainer.recipe.clone(),
             seed: trainer.seed,
+            window: self.window,
+            iterations_before: self.before.iterations,
+            seconds_before: self.before.seconds,
+            rows_before: self.before.n_rows,
+            validation_before: self.before.validation.to_bits(),
             iteration: self.iteration,
             seconds: self.seconds(),
             best_validation: self.best_validation.to_bits(),
@@ -315,39 +369,51 @@ impl Run {
         Checkpoint { progressed, tensors }.save(&trainer.folder.checkpoint())
     }
 
-    pub(super) fn restore(&mut self, trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<()> {
-        let Checkpoint { progressed: p, tensors } = checkpoint;
+    /// Takes the parameters back, of this window and of those before it.
+    pub(super) fn restore_parameters(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<()> {
+        let Checkpoint { progressed: p, .. } = checkpoint;
         if p.recipe != trainer.recipe || p.seed != trainer.seed || p.losses != trainer.names() {
             return Err(Error::invalid("the checkpoint belongs to another recipe or seed")
                 .remedy("choose another output folder, or start anew with --force"));
         }
-        let tensor = |name: &str| {
-            tensors.get(name).ok_or_else(|| Error::format(format!("the checkpoint has no tensor \"{name}\"")))
-        };
-        let parameters = tensor("parameters")?;
-        let best = tensor("best")?;
-        let n_parameters = trainer.model.network().n_parameters();
-        if [parameters, best].iter().any(|t| t.numel() != n_parameters) {
-            return Err(Error::format("the checkpoint is of another network"));
+        for name in ["parameters", "best"] {
+            if checkpoint.tensor(name)?.numel() != trainer.model.network().n_parameters() {
+                return Err(Error::format("the checkpoint is of another network"));
+            }
         }
-        trainer.model.network_mut().set_parameters(parameters);
-        tch::no_grad(|| self.best.copy_(best));
+        trainer.model.network_mut().set_parameters(checkpoint.tensor("parameters")?);
+        Ok(())
+    }
+
+    /// Takes back all else.
+    pub(super) fn restore(&mut self, trainer: &Trainer, checkpoint: &Checkpoint) -> Result<()> {
+        let Checkpoint { progressed: p, tensors } = checkpoint;
+        tch::no_grad(|| self.best.copy_(checkpoint.tensor("best").expect("looked at before")));
         let state = tensors.iter().filter_map(|(name, tensor)| {
             Some((name.strip_prefix("optimizer.")?.to_owned(), tensor.shallow_clone()))
         });
         let state = state.collect();
         tch::no_grad(|| self.method.restore(&state))?;
         if let Some(balancer) = &mut self.balancer {
-            balancer.restore(tensor("balance")?)?;
+            balancer.restore(checkpoint.tensor("balance")?)?;
             self.weights = balancer.weights(&trainer.weights());
         }
         let (n_losses, is_balanced) = (trainer.losses.len(), self.balancer.is_some());
-        let rows = numbers(tensor("rows")?);
+        let rows = numbers(checkpoint.tensor("rows")?);
         let rows = rows.chunks_exact(Row::width(n_losses, is_balanced));
         self.rows = rows.filter_map(|row| Row::from_numbers(row, n_losses)).collect();
-        let sums = numbers(tensor("sums")?);
+        let sums = numbers(checkpoint.tensor("sums")?);
         let (count, sums) = sums.split_last().ok_or_else(|| Error::format("the checkpoint has no sums"))?;
         (self.sums, self.summed) = (sums.to_vec(), *count as u64);
+        self.before = Before {
+            iterations: p.iterations_before,
+            seconds: p.seconds_before,
+            n_rows: p.rows_before,
+            validation: f64::from_bits(p.validation_before),
+        };
+        if self.rows.len() < self.before.n_rows {
+            return Err(Error::format("the checkpoint has too few rows"));
+        }
         self.iteration = p.iteration;
         self.iteration_at_start = p.iteration;
         self.seconds_before = p.seconds;

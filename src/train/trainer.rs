@@ -37,6 +37,8 @@ impl Default for Stop {
 /// Where a training stands.
 #[derive(Clone, Debug)]
 pub struct Progress<'a> {
+    /// The window of time that is trained, counted from 1, and how many there are to be trained.
+    pub window: [usize; 2],
     /// Iterations done.
     pub iteration: u64,
     /// Iterations to do at most.
@@ -98,6 +100,7 @@ pub struct Trainer {
     pub(super) checkpoint_every: f64,
     pub(super) seed: u64,
     pub(super) recipe: String,
+    pub(super) windows_in_turn: bool,
     pub(super) resume: bool,
     rollout: Option<(RolloutValidation, Option<PreparedRollout>)>,
     pub(super) interrupt: Option<Arc<AtomicBool>>,
@@ -126,6 +129,7 @@ impl Trainer {
             checkpoint_every: 30.0,
             seed: 0,
             recipe: String::new(),
+            windows_in_turn: false,
             resume: false,
             rollout: None,
             interrupt: None,
@@ -196,6 +200,13 @@ impl Trainer {
         self
     }
 
+    /// Trains the windows of a model that has any one after another, each from where the one before ended, with as
+    /// many iterations a window as [`Self::train`] is given, instead of all at once.
+    pub fn windows_in_turn(&mut self) -> &mut Self {
+        self.windows_in_turn = true;
+        self
+    }
+
     /// Goes on from the folder's checkpoint, if there is one and it was made with the same
     /// `recipe`: any text that tells this training from others.
     pub fn resume(&mut self, recipe: &str) -> &mut Self {
@@ -228,12 +239,55 @@ impl Trainer {
     pub fn train(&mut self, iterations: u64) -> Result<Outcome> {
         self.check()?;
         super::memory::keep_freed();
+        let n_windows = if self.windows_in_turn { self.model.n_windows() } else { 1 };
+        let checkpoint = match self.resume {
+            true => Checkpoint::load(&self.folder.checkpoint())?,
+            false => None,
+        };
+        let first = checkpoint.as_ref().map_or(0, |c| c.progressed.window.min(n_windows - 1));
+        let mut run: Option<Run> = None;
+        for window in first..n_windows {
+            self.model.train_window((n_windows > 1).then_some(window));
+            if let Some(checkpoint) = checkpoint.as_ref().filter(|_| window == first) {
+                // What the window starts from comes before its data.
+                Run::restore_parameters(self, checkpoint)
+                    .map_err(|e| e.in_file(&self.folder.checkpoint()))?;
+            }
+            self.prepare()?;
+            let mut next = Run::start(self, iterations, [window, n_windows], run.take());
+            if let Some(checkpoint) = checkpoint.as_ref().filter(|_| window == first) {
+                next.restore(self, checkpoint).map_err(|e| e.in_file(&self.folder.checkpoint()))?;
+                if let Some(reason) = next.finished.clone() {
+                    self.model.network_mut().set_parameters(&next.best);
+                    self.model.train_window(None);
+                    return Ok(next.outcome(reason, true));
+                }
+            } else if window > 0 {
+                next.save(self)?;
+            }
+            let ended = next.iterate(self, iterations);
+            if let (Ok(reason), true) = (&ended, window + 1 == n_windows) {
+                next.total_seconds = Some(next.seconds());
+                next.finished = Some(reason.clone());
+                next.save(self)?;
+            }
+            self.model.network_mut().set_parameters(&next.best);
+            if ended.is_err() || window + 1 == n_windows {
+                next.write_files(self)?;
+                self.model.train_window(None);
+                return ended.map(|reason| next.outcome(reason, false));
+            }
+            run = Some(next);
+        }
+        unreachable!("the last window returns")
+    }
+
+    fn prepare(&mut self) -> Result<()> {
         for (i, (loss, _)) in self.losses.iter_mut().enumerate() {
             // Losses must not share batches: seeds far apart, whatever the user's seed.
             let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(i as u64 + 1);
             loss.prepare(&self.model, seed)?;
         }
-        self.check_method()?;
         if let Some((cells, prepared)) = &mut self.rollout {
             *prepared = Some(cells.prepare(&self.model)?);
         }
@@ -266,6 +320,7 @@ impl Trainer {
                 Err(error)
             }
         }
+        self.check_method()
     }
 
     fn check(&self) -> Result<()> {

@@ -21,6 +21,9 @@ impl Model {
     /// # Errors
     /// Parameters that are not finite.
     pub fn program(&self) -> Result<Program> {
+        if let Some(windows) = self.windows() {
+            return self.program_of_windows(windows);
+        }
         let mut builder = ProgramBuilder::new(self.n_inputs())?;
         if let Body::Stages { n_states, .. } = self.body() {
             let output = self.push_stages(&mut builder, *n_states)?;
@@ -55,6 +58,9 @@ impl Model {
     /// (and the decays e^(−t/τᵢ) after them where the model has time features) and gives what the form adds up, in raw
     /// units. Of several networks the names begin with `branch.` and `trunk.`, or with `stages.0.`, ….
     pub fn state_dict(&self) -> Vec<NamedTensor> {
+        if let Some(windows) = self.windows() {
+            return self.state_dict_of_windows(windows);
+        }
         self.folded_networks().iter().flat_map(|network| network.named().collect::<Vec<_>>()).collect()
     }
 
@@ -218,7 +224,7 @@ fn pairs(scaling: &Scaling) -> Vec<(f64, f64)> {
 }
 
 /// States as a block, with one slice or constant for each run of neighbours.
-fn push_states(builder: &mut ProgramBuilder, states: &[Initial]) -> Result<BlockId> {
+pub(super) fn push_states(builder: &mut ProgramBuilder, states: &[Initial]) -> Result<BlockId> {
     let follows = |a: &Initial, b: &Initial| match (a, b) {
         (Initial::Column(a), Initial::Column(b)) => a + 1 == *b,
         (Initial::Fixed(_), Initial::Fixed(_)) => true,

@@ -1,7 +1,9 @@
 //! Which rows make the batch of an iteration.
 
+use ndarray::Array2;
 use tch::{Device, Tensor};
 
+use crate::error::{Error, Result};
 use crate::train::random::Random;
 
 /// Cuts epochs of shuffled rows into batches of equal size.
@@ -39,6 +41,19 @@ impl Batches {
     pub fn order(&self, epoch: u64, device: Device) -> Tensor {
         Tensor::from_slice(&Random::new(self.seed, epoch).order(self.n_rows)).to_device(device)
     }
+}
+
+/// Rows of `inputs` whose time lies in a window: after its start and not after its end; the first window has its start.
+pub(super) fn rows_within(inputs: &Array2<f64>, time: usize, [first, last]: [f64; 2]) -> Result<Vec<usize>> {
+    let within = |t: f64| (t > first || t == first && first == 0.0) && t <= last;
+    let rows: Vec<usize> =
+        (0..inputs.nrows()).filter(|&row| inputs.row(row).get(time).is_some_and(|&t| within(t))).collect();
+    if rows.is_empty() {
+        return Err(Error::invalid(format!("no rows in the window from {first} to {last}")).remedy(
+            "give data there, make windows longer, or train all windows at once (sequential = false)",
+        ));
+    }
+    Ok(rows)
 }
 
 /// `n` points in the box, row by row.

@@ -1,10 +1,10 @@
 //! The loss on data: predictions against targets.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use tch::Tensor;
 
 use super::Loss;
-use super::batches::Batches;
+use super::batches::{Batches, rows_within};
 use crate::error::{Error, Result};
 use crate::train::criterion::Criterion;
 use crate::train::model::{Model, Prepared};
@@ -119,6 +119,15 @@ impl Loss for DataLoss {
                 .remedy("use mse or mae"));
         }
         let prepare = |inputs: &Array2<f64>, targets: &Array2<f64>| {
+            let within = match model.trained_times() {
+                None => None,
+                Some((time, times)) => Some(rows_within(inputs, time, times)?),
+            };
+            let select = |table: &Array2<f64>| match &within {
+                None => table.clone(),
+                Some(rows) => table.select(Axis(0), rows),
+            };
+            let (inputs, targets) = (select(inputs), select(targets));
             let mut rows = model.prepare(inputs.view(), targets.view())?;
             rows.raw_targets = self.criterion.compares_raw().then(|| model.tensor(targets.view()));
             Ok(rows)

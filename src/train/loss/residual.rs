@@ -1,10 +1,10 @@
 //! The loss on the residual of a system of ODEs, by which physics-informed networks learn.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use tch::Tensor;
 
 use super::Loss;
-use super::batches::{Batches, points};
+use super::batches::{Batches, points, rows_within};
 use crate::error::{Error, Result};
 use crate::train::criterion::Criterion;
 use crate::train::model::Model;
@@ -38,6 +38,8 @@ pub struct ResidualLoss<R> {
     time: usize,
     batch: usize,
     seed: u64,
+    /// The time's column and the window that is trained, where that is not all of the time.
+    times: Option<(usize, [f64; 2])>,
     prepared: Option<Prepared>,
 }
 
@@ -62,6 +64,7 @@ impl<R: Rates> ResidualLoss<R> {
             time: 0,
             batch: 1024,
             seed: 0,
+            times: None,
             prepared: None,
         }
     }
@@ -122,7 +125,11 @@ impl<R: Rates> ResidualLoss<R> {
 
     fn draw(&self, model: &Model, number: u64, n: usize) -> Option<Tensor> {
         let Collocation::Uniform(ranges) = &self.collocation else { return None };
-        let values = points(&mut Random::new(self.seed, number), ranges, n);
+        let mut ranges = ranges.clone();
+        if let Some((time, times)) = self.times {
+            ranges[time] = times;
+        }
+        let values = points(&mut Random::new(self.seed, number), &ranges, n);
         let rows = Tensor::from_slice(&values).view([n as i64, ranges.len() as i64]);
         Some(rows.to_kind(model.network().kind()).to_device(model.network().device()))
     }
@@ -190,9 +197,18 @@ impl<R: Rates> Loss for ResidualLoss<R> {
     fn prepare(&mut self, model: &Model, seed: u64) -> Result<()> {
         self.check(model)?;
         self.seed = seed;
+        self.times = model.trained_times();
         let (fixed, batches) = match &self.collocation {
             Collocation::Points(points) => {
-                (model.tensor(points.view()), Some(Batches::new(points.nrows(), self.batch, seed)))
+                let within = match self.times {
+                    None => points.clone(),
+                    Some((time, times)) => {
+                        let rows = rows_within(points, time, times);
+                        let place = || format!("the points of loss \"{}\"", self.name);
+                        points.select(Axis(0), &rows.map_err(|e| e.at(place()))?)
+                    }
+                };
+                (model.tensor(within.view()), Some(Batches::new(within.nrows(), self.batch, seed)))
             }
             Collocation::Uniform(_) => {
                 (self.draw(model, u64::MAX, N_VALIDATION).expect("uniform collocation"), None)

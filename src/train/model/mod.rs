@@ -7,6 +7,8 @@ mod modes;
 mod prepared;
 mod shapes;
 mod states;
+mod windows;
+mod windows_program;
 
 use ndarray::{Array2, ArrayView2};
 use tch::{Device, Kind, Tensor};
@@ -38,6 +40,7 @@ pub struct Model {
     time_constants: Vec<f64>,
     tensors: Constants,
     bounds: Option<bounds::Bounds>,
+    windows: Option<windows::Windows>,
 }
 
 /// The model's constants as tensors, so that a forward pass makes none.
@@ -141,7 +144,8 @@ impl Model {
         let states = form.states();
         let tensors = Constants::new(&inputs, &outputs, &time_constants, states.as_deref(), &network);
         let body = Body::Single;
-        Self { network, body, inputs, outputs, form, time, time_constants, tensors, bounds: None }
+        let windows = None;
+        Self { network, body, inputs, outputs, form, time, time_constants, tensors, bounds: None, windows }
     }
 
     /// Number of raw input columns.
@@ -152,6 +156,11 @@ impl Model {
     /// Number of output columns.
     pub fn n_outputs(&self) -> usize {
         self.outputs.n_columns()
+    }
+
+    /// True where a network reads something else than one row a row of the inputs.
+    pub(crate) fn mixes_rows(&self) -> bool {
+        matches!(&self.body, Body::Product(product) if product.at.is_some())
     }
 
     /// The network.
@@ -197,6 +206,9 @@ impl Model {
 
     /// As [`Self::forward`], without the bounds: where they hold, nothing could be learnt.
     pub(crate) fn unbounded(&self, inputs: &Tensor) -> Tensor {
+        if let Some(windows) = &self.windows {
+            return self.sum_of_windows(windows, inputs);
+        }
         let c = &self.tensors;
         let scaled = c.scaled(inputs);
         let features = match &c.decay_rates {

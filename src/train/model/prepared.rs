@@ -58,6 +58,9 @@ impl Model {
         if inputs.iter().chain(targets.iter()).any(|x| !x.is_finite()) {
             return Err(Error::numeric("training data that is not finite").remedy("remove those rows"));
         }
+        if let Some(windows) = &self.windows {
+            return Ok(self.prepare_windows(windows, inputs, targets));
+        }
         let states = self.form.states();
         let mut features = Array2::zeros((n, n_inputs + self.time_constants.len()));
         let mut gains = Array2::ones((n, 1));
@@ -102,6 +105,9 @@ impl Model {
 
     /// Scaled predictions for prepared features, to compare with prepared targets.
     pub(crate) fn predict_prepared(&self, prepared: &Prepared) -> Tensor {
+        if let Some(windows) = &self.windows {
+            return self.predict_windows(windows, prepared);
+        }
         let y = self.numbers(&prepared.features);
         match &prepared.gains {
             Some(gains) => y * gains,

@@ -134,6 +134,11 @@ impl Network {
         self.parts[self.trained.clone()].iter().flat_map(FullyConnected::layers)
     }
 
+    /// Number of layers of the networks before those that training changes.
+    pub(crate) fn layers_before_trained(&self) -> usize {
+        self.parts[..self.trained.start].iter().map(|part| part.layers().len()).sum()
+    }
+
     /// The leaves of the graph that training changes: weight `[outputs, inputs]` and bias `[outputs]` of each layer
     /// in turn.
     pub fn leaves(&self) -> Vec<&Tensor> {

@@ -36,6 +36,9 @@ impl Recipe {
         for loss in &self.loss {
             self.add_loss(&mut trainer, task, &mut data, loss)?;
         }
+        if self.windows_in_turn() {
+            trainer.windows_in_turn();
+        }
         let section = &self.optimizer;
         trainer.optimizer(self.method()?, self.rate()).seed(self.seed);
         trainer.schedule(self.schedule());
@@ -67,7 +70,9 @@ impl Recipe {
     /// The first such fault, with its key and what to do about it.
     pub fn validate(&self) -> Result<()> {
         self.check()?;
-        self.cells(&self.task()?, 1).map(|_| ())
+        let task = self.task()?;
+        self.edges(&task)?;
+        self.cells(&task, 1).map(|_| ())
     }
 
     /// Rejects impossible numbers.

@@ -3,8 +3,8 @@
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::Recipe;
 use super::data::Rows;
+use super::{MethodName, Placement, Recipe};
 use crate::dataset::Sampling;
 use crate::error::Result;
 use crate::surrogate::Kind;
@@ -31,8 +31,10 @@ pub struct LossSection {
     pub delta: Option<f64>,
     /// Rows or points of a batch.
     pub batch: Option<usize>,
-    /// Fixed collocation points, drawn once; new ones for every batch if not given.
+    /// Fixed collocation points (in each window); new ones for every batch if not given.
     pub points: Option<usize>,
+    /// How fixed collocation points lie in time.
+    pub placement: Option<Placement>,
     /// Steps in a row of a rollout loss.
     pub horizon: Option<usize>,
     /// Part of the training until which a rollout's steps grow from one; 0.5 if not given.
@@ -90,6 +92,16 @@ impl Recipe {
         if section.points.is_some() && section.kind != LossName::Residual {
             return Err(self.fault("points of a loss without collocation", "loss.points", "remove it"));
         }
+        if section.placement.is_some() && section.points.is_none() {
+            return Err(self.fault("a placement of no points", "loss.placement", "give points"));
+        }
+        if let MethodName::LevenbergMarquardt = self.optimizer.method
+            && section.criterion.as_deref().is_some_and(|name| name != "mse")
+        {
+            let remedy = "set it to \"mse\", or use another method";
+            let what = "a criterion that is no mean of squares with levenberg_marquardt";
+            return Err(self.fault(what, "loss.criterion", remedy));
+        }
         self.check_rollout(section)?;
         let name = section.criterion.as_deref().unwrap_or("mse");
         let named = match section.p {
@@ -128,7 +140,13 @@ impl Recipe {
             return Err(self.fault("outputs at given times have no time derivative", "loss.kind", remedy));
         }
         let criterion = self.criterion(section)?;
-        let batch = section.batch.unwrap_or(1024);
+        let is_finite = section.kind != LossName::Residual || section.points.is_some();
+        let batch = match section.batch {
+            Some(batch) => batch,
+            // These methods compare iterations, so all rows are the batch.
+            None if is_finite && self.method()?.finds_its_steps() => usize::MAX,
+            None => 1024,
+        };
         match section.kind {
             LossName::Data => {
                 let wants = |loss: &&LossSection| matches!(loss.kind, LossName::Data | LossName::Rollout);
@@ -152,7 +170,8 @@ impl Recipe {
                 }
                 let collocation = match section.points {
                     Some(n) => {
-                        Collocation::Points(Sampling::LatinHypercube.sample(&task.ranges(), n, self.seed)?)
+                        let placement = section.placement.unwrap_or_default();
+                        Collocation::Points(self.collocation_points(task, n, placement)?)
                     }
                     None => Collocation::Uniform(task.ranges()),
                 };

@@ -15,7 +15,9 @@ mod scaling;
 mod shape;
 mod steps;
 mod surrogate;
+mod training;
 mod validation;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +34,9 @@ pub use scaling::{ScalingName, ScalingSection};
 use serde::{Deserialize, Serialize};
 pub use shape::StageSection;
 pub use surrogate::{KindName, SurrogateSection};
+pub use training::{PrecisionName, TrainingSection};
 pub use validation::{ValidationName, ValidationSection};
+pub use windows::{Placement, WindowsSection};
 
 use crate::error::{Error, Result};
 
@@ -53,6 +57,11 @@ pub struct Recipe {
     pub data: DataSection,
     /// The network and its form.
     pub network: NetworkSection,
+    /// A network for each window of time.
+    pub windows: Option<WindowsSection>,
+    /// How training computes.
+    #[serde(default)]
+    pub training: TrainingSection,
     /// How inputs and outputs are scaled.
     #[serde(default)]
     pub scaling: ScalingSection,

@@ -1,7 +1,7 @@
 //! The network of a recipe and its form.
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind as TensorKind};
+use tch::Device;
 
 use super::data::Data;
 use super::{Milliseconds, Recipe, StageSection};
@@ -99,13 +99,20 @@ impl Recipe {
             return self.branch_trunk(task, data, device);
         }
         let n_features = task.inputs().len() + time_constants.len();
-        let network =
-            self.first_network(n_features, task.outputs().len(), &section.hidden, "network.hidden", device)?;
+        let network = |part: u64| {
+            let outputs = task.outputs().len();
+            self.network_of_part(part, n_features, outputs, &section.hidden, "network.hidden", device)
+        };
         let form = self.form(task)?;
         let inputs = self.input_scaling(task, data)?;
         let outputs = self.output_scaling(&form, task, data)?;
+        if let Some(edges) = self.edges(task)? {
+            let networks = (0..edges.len() as u64 - 1).map(network).collect::<Result<_>>()?;
+            return Model::in_windows(networks, inputs, outputs, form, &edges)
+                .map_err(|e| self.place(e, "windows"));
+        }
         let model =
-            Model::with_time_features(network, inputs, outputs, form, time.unwrap_or(0), &time_constants);
+            Model::with_time_features(network(0)?, inputs, outputs, form, time.unwrap_or(0), &time_constants);
         let model = model.map_err(|e| self.place(e, "network"))?;
         match self.bounds(task, data)? {
             Some(bounds) => model.bounded(&bounds).map_err(|e| self.place(e, "network.bounded")),
@@ -122,10 +129,24 @@ impl Recipe {
         key: &str,
         device: Device,
     ) -> Result<FullyConnected> {
+        self.network_of_part(0, n_inputs, n_outputs, hidden, key, device)
+    }
+
+    /// The network of one part of a model with its first weights, which differ from part to part.
+    fn network_of_part(
+        &self,
+        part: u64,
+        n_inputs: usize,
+        n_outputs: usize,
+        hidden: &[(ActivationName, usize)],
+        key: &str,
+        device: Device,
+    ) -> Result<FullyConnected> {
         let hidden: Vec<_> = hidden.iter().map(|(name, width)| (name.0, *width)).collect();
-        let network = FullyConnected::on(n_inputs, n_outputs, &hidden, TensorKind::Float, device);
+        let network =
+            FullyConnected::on(n_inputs, n_outputs, &hidden, self.training.precision.kind(), device);
         let mut network = network.map_err(|e| self.place(e, key))?;
-        network.initialise(self.seed);
+        network.initialise(self.seed.wrapping_add(part << 32));
         Ok(network)
     }
 
