@@ -112,3 +112,28 @@ fn distilled_models_have_the_action_potentials_of_their_libraries() {
     let (duration, peak) = action_potential("mitchell_schaeffer.onnx", 0.1);
     assert!((duration - 268.728_57).abs() < 0.02 && (peak - 0.936_80).abs() < 1e-4, "{duration} ms, {peak}");
 }
+
+/// The largest and the mean absolute error of a solution map of the time alone, evaluated as users do.
+fn errors_over_time(name: &str, cell_model: &CellModel, start: &[f64; 2], stimulus: f64) -> [f64; 2] {
+    const N: usize = 1000;
+    let mut session = session(name);
+    let horizon = session.surrogate().inputs()[0].range.unwrap()[1];
+    let times: Vec<f64> = (1..=N).map(|i| horizon * i as f64 / N as f64).collect();
+    let mut given = vec![0.0; 2 * N];
+    let inputs = View::array_of_structures(&times, 1).unwrap();
+    session.evaluate(inputs, ViewMut::array_of_structures(&mut given, 2).unwrap()).unwrap();
+    let exact = emucell::cell_model::reference::solve(cell_model, start, stimulus, &times).unwrap();
+    let errors = || given.iter().zip(&exact).map(|(g, e)| (g - e).abs());
+    [errors().fold(0.0, f64::max), errors().sum::<f64>() / (2 * N) as f64]
+}
+
+#[test]
+fn trajectories_learnt_from_equations_alone_are_exact_to_a_millionth() {
+    let [largest, mean] = errors_over_time("fhn_a_pinn.onnx", &CellModel::fhn_cubic(), &[0.5, 0.0], 0.0);
+    eprintln!("problem A: {mean:.2e}, at most {largest:.2e}");
+    assert!(mean < 1e-6 && largest < 1e-5, "{mean} {largest}");
+    let canonical = CellModel::from_name("fhn_canonical", &Default::default()).unwrap();
+    let [largest, mean] = errors_over_time("fhn_canonical_pinn.onnx", &canonical, &[0.0, 0.0], 0.5);
+    eprintln!("canonical: {mean:.2e}, at most {largest:.2e}");
+    assert!(mean < 1e-5 && largest < 1e-4, "{mean} {largest}");
+}

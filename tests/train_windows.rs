@@ -294,3 +294,52 @@ fn a_killed_training_goes_on_to_the_same_numbers() {
     let weights = |out: &str| std::fs::read(folder.path().join(out).join("best_model.pth")).unwrap();
     assert!(weights("whole") == weights("killed"), "the killed training has other weights");
 }
+
+#[test]
+fn recipes_that_contradict_themselves_are_refused() {
+    use emucell::train::recipe::Recipe;
+    Recipe::parse(RECIPE).unwrap().validate().unwrap();
+    for (from, to, key, remedy) in [
+        ("count = 4", "count = 4\nedges = [\"2 ms\"]", "windows.edges", "one of them"),
+        ("count = 4", "", "windows.count", "edges"),
+        ("count = 4", "count = 0", "windows", "1 to"),
+        ("count = 4", "edges = [\"2 ms\", \"1 ms\"]", "windows.edges", "ascending"),
+        ("count = 4", "edges = [\"6 ms\"]", "windows.edges", "horizon"),
+        ("form = \"residual\"", "form = \"direct\"", "network.form", "residual"),
+        (
+            "relaxation = \"1 ms\"",
+            "relaxation = \"1 ms\"\ntime_constants = [\"1 ms\"]",
+            "time_constants",
+            "remove",
+        ),
+        ("placement = \"chebyshev\"", "criterion = \"huber\"", "loss.criterion", "mse"),
+        ("points = 30", "", "loss.placement", "points"),
+        (
+            "method = \"levenberg_marquardt\"",
+            "method = \"levenberg_marquardt\"\nrate = 1e-3",
+            "optimizer.rate",
+            "remove",
+        ),
+        ("method = \"levenberg_marquardt\"", "method = \"lbfgs\"\nclip = 1.0", "optimizer.clip", "remove"),
+        ("method = \"levenberg_marquardt\"", "method = \"adam\"\ndecay = 0.1", "optimizer.decay", "remove"),
+        ("[stop]", "[schedule]\nkind = \"constant\"\n[stop]", "", ""),
+        (
+            "[stop]",
+            "[schedule]\nkind = \"plateau\"\nfactor = 0.5\npatience = 2\n[stop]",
+            "schedule",
+            "remove",
+        ),
+        ("precision = \"f64\"", "precision = \"f16\"", "precision", "f32"),
+        ("[[loss]]", "[[loss]]\nkind = \"initial_condition\"\n[[loss]]", "loss.kind", "remove"),
+    ] {
+        let text = RECIPE.replacen(from, to, 1);
+        assert_ne!(text, RECIPE);
+        let result = Recipe::parse(&text).and_then(|recipe| recipe.validate());
+        if key.is_empty() {
+            result.unwrap();
+            continue;
+        }
+        let message = result.expect_err(&text).to_string();
+        assert!(message.contains(key) && message.contains(remedy), "{to}: {message}");
+    }
+}

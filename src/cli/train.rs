@@ -83,22 +83,7 @@ impl Train {
 }
 
 pub(super) fn device(name: &str) -> Result<tch::Device> {
-    let number = match name {
-        "cpu" => return Ok(tch::Device::Cpu),
-        "cuda" => Some(0),
-        _ => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
-    };
-    let Some(number) = number else {
-        return Err(Error::invalid(format!("unknown device \"{name}\""))
-            .at("--device")
-            .remedy("use cpu, cuda or cuda:1"));
-    };
-    if !tch::Cuda::is_available() {
-        return Err(Error::unsupported("libtorch sees no CUDA device")
-            .at("--device")
-            .remedy("use --device cpu, or a libtorch for CUDA on a machine with a GPU"));
-    }
-    Ok(tch::Device::Cuda(number))
+    crate::train::device(name).map_err(|e| e.at("--device"))
 }
 
 /// Set by the first Ctrl-C; the second one ends the program at once.

@@ -17,6 +17,7 @@ mod activation;
 mod balance;
 mod checkpoint;
 mod criterion;
+mod device;
 mod evaluation;
 mod export;
 mod inference;
@@ -39,6 +40,7 @@ mod trainer;
 
 pub use balance::Balance;
 pub use criterion::{Criterion, CustomCriterion};
+pub use device::device;
 pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
 pub use inference::Inference;
 pub use loss::{
