@@ -153,14 +153,14 @@ impl Loss for Interrupting {
 
 fn train(folder: &Path, calls: u64) -> (Model, emucell::Result<emucell::train::Outcome>) {
     tch::set_num_threads(1);
-    let points = Array2::from_shape_fn((90, 3), |(i, j)| match j {
-        0 => (i as f64 + 0.5) / 30.0,
+    let points = Array2::from_shape_fn((600, 3), |(i, j)| match j {
+        0 => (i as f64 + 0.5) / 200.0,
         1 => (i % 7) as f64 * 0.1,
         _ => 0.5,
     });
     let mut trainer = Trainer::new(model(), folder).unwrap();
     let flag = Arc::new(AtomicBool::new(false));
-    trainer.add_loss(ResidualLoss::new(Decay, Collocation::Points(points)).batch_size(90), 1.0);
+    trainer.add_loss(ResidualLoss::new(Decay, Collocation::Points(points)).batch_size(600), 1.0);
     trainer.add_loss(Interrupting { calls: 0, at: calls, flag: Arc::clone(&flag) }, 1.0);
     let method = Optimizer::LevenbergMarquardt(LevenbergMarquardt::default());
     trainer.optimizer(method, 1.0).windows_in_turn().validate_every(5);

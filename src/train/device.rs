@@ -21,9 +21,7 @@ pub fn device(name: &str) -> Result<Device> {
         _ => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
     };
     let Some(number) = number else {
-        return Err(
-            Error::invalid(format!("unknown device \"{name}\"")).remedy("use cpu, cuda or cuda:1")
-        );
+        return Err(Error::invalid(format!("unknown device \"{name}\"")).remedy("use cpu, cuda or cuda:1"));
     };
     let missing = load_cuda();
     if !Cuda::is_available() {

@@ -259,6 +259,9 @@ impl Trainer {
                 next.restore(self, checkpoint).map_err(|e| e.in_file(&self.folder.checkpoint()))?;
                 if let Some(reason) = next.finished.clone() {
                     self.model.network_mut().set_parameters(&next.best);
+                    if !self.folder.is_complete() {
+                        next.write_files(self)?;
+                    }
                     self.model.train_window(None);
                     return Ok(next.outcome(reason, true));
                 }
@@ -273,9 +276,12 @@ impl Trainer {
             }
             self.model.network_mut().set_parameters(&next.best);
             if ended.is_err() || window + 1 == n_windows {
-                next.write_files(self)?;
+                let written = next.write_files(self);
                 self.model.train_window(None);
-                return ended.map(|reason| next.outcome(reason, false));
+                // The first fault is the one to tell, also where a full disk is the reason for both.
+                let reason = ended?;
+                written?;
+                return Ok(next.outcome(reason, false));
             }
             run = Some(next);
         }
@@ -290,35 +296,6 @@ impl Trainer {
         }
         if let Some((cells, prepared)) = &mut self.rollout {
             *prepared = Some(cells.prepare(&self.model)?);
-        }
-        let mut run = Run::start(self, iterations);
-        if self.resume
-            && let Some(checkpoint) = Checkpoint::load(&self.folder.checkpoint())?
-        {
-            run.restore(self, &checkpoint).map_err(|e| e.in_file(&self.folder.checkpoint()))?;
-            if let Some(reason) = run.finished.clone() {
-                self.model.network_mut().set_parameters(&run.best);
-                if !self.folder.is_complete() {
-                    run.write_files(self)?;
-                }
-                return Ok(run.outcome(reason, true));
-            }
-        }
-        match run.iterate(self, iterations) {
-            Ok(reason) => {
-                run.total_seconds = Some(run.seconds());
-                run.finished = Some(reason.clone());
-                run.save(self)?;
-                self.model.network_mut().set_parameters(&run.best);
-                run.write_files(self)?;
-                Ok(run.outcome(reason, false))
-            }
-            Err(error) => {
-                self.model.network_mut().set_parameters(&run.best);
-                // The first fault is the one to tell, also where a full disk is the reason for both.
-                let _ = run.write_files(self);
-                Err(error)
-            }
         }
         self.check_method()
     }
