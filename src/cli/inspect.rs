@@ -42,6 +42,7 @@ fn as_json(surrogate: &Surrogate) -> serde_json::Value {
     json!({
         "kind": surrogate.kind().name(),
         "dt": dt,
+        "times": surrogate.times(),
         "inputs": surrogate.inputs(),
         "outputs": surrogate.outputs(),
         "initial_state": surrogate.initial_state(),
@@ -63,7 +64,13 @@ fn as_json(surrogate: &Surrogate) -> serde_json::Value {
 
 fn print(surrogate: &Surrogate) {
     match surrogate.kind() {
-        Kind::SolutionMap => println!("solution map: (t, x0, parameters) → x(t)"),
+        Kind::SolutionMap if surrogate.times().is_empty() => {
+            println!("solution map: (t, x0, parameters) → x(t)")
+        }
+        Kind::SolutionMap => {
+            let times: Vec<String> = surrogate.times().iter().map(f64::to_string).collect();
+            println!("solution map: (x0, parameters) → x at t = {}", times.join(", "));
+        }
         Kind::Derivative => println!("derivative: values, then their derivatives"),
         Kind::StepMap { dt } if surrogate.step_input().is_some() => {
             println!("step map: (x, Δt, stimulus, parameters) → x after Δt, for example {dt}");

@@ -68,7 +68,7 @@ impl Counterpart {
             let state = model.states().iter().position(|s| s.name == name);
             state.ok_or_else(|| unknown("output", name, &model))
         };
-        let outputs = surrogate.outputs().iter().map(|v| output_of(&v.name)).collect::<Result<Vec<_>>>()?;
+        let outputs = surrogate.states().iter().map(|v| output_of(&v.name)).collect::<Result<Vec<_>>>()?;
         let mut initial: Vec<Source> = model.initial_state().into_iter().map(Source::Fixed).collect();
         for (&state, &value) in outputs.iter().zip(surrogate.initial_state().unwrap_or_default()) {
             initial[state] = Source::Fixed(value);

@@ -79,9 +79,11 @@ impl Numbers {
     fn speed_verdict(&self, euler: &AgainstEuler) -> Verdict {
         let is_time = |v: &&Variable| v.role == Role::Time && self.surrogate.dt.is_none();
         let time = self.surrogate.inputs.iter().find(is_time);
-        let horizon = time.and_then(|v| v.range).map_or(50.0, |[_, end]| end);
+        // An evaluation at many times stands for all of the solution up to the last.
+        let last = self.surrogate.times.last().copied();
+        let horizon = time.and_then(|v| v.range).map(|[_, end]| end).or(last).unwrap_or(50.0);
         let equal = self.accuracy.first().and_then(|a| a.equal_euler_dt);
-        verdict::on_speed(euler, self.surrogate.dt, horizon, equal)
+        verdict::on_speed(euler, self.surrogate.dt.or(last), horizon, equal)
     }
 }
 
@@ -92,6 +94,8 @@ pub struct Description {
     pub kind: &'static str,
     /// Milliseconds of a step map's step.
     pub dt: Option<f64>,
+    /// Times of the outputs of a solution map that gives the states at several at once, in milliseconds.
+    pub times: Vec<f64>,
     /// Input variables.
     pub inputs: Vec<Variable>,
     /// Output variables.
@@ -116,6 +120,7 @@ impl Description {
                 Kind::StepMap { dt } => Some(dt),
                 Kind::SolutionMap | Kind::Derivative => None,
             },
+            times: surrogate.times().to_vec(),
             inputs: surrogate.inputs().to_vec(),
             outputs: surrogate.outputs().to_vec(),
             initial_state: surrogate.initial_state().map(<[f64]>::to_vec),
@@ -277,7 +282,7 @@ fn pictures(
         traces: draw::traces(surrogate, &evaluate::traces(surrogate, counterpart, comparison)?)?,
         histograms: draw::histograms(surrogate, comparison)?,
         over_time: draw::over_time(surrogate, &comparison.accuracy)?,
-        planes: draw::planes(&surrogate.outputs()[0].name, &planes)?,
+        planes: draw::planes(&surrogate.states()[0].name, &planes)?,
         ..Figures::default()
     })
 }

@@ -51,7 +51,9 @@ fn heading(report: &Report) -> Markup {
             p.muted {
                 @match description.dt {
                     Some(dt) => { "Step map of " (model) ", Δt = " (chosen(dt, 4)) " ms" }
-                    None => { "Solution map of " (model) }
+                    None => { "Solution map of " (model) @if !description.times.is_empty() {
+                        ", " (description.times.len().to_string()) " times in one evaluation"
+                    } }
                 }
                 " · emucell " (numbers.program_version)
             }
@@ -71,7 +73,7 @@ fn heading(report: &Report) -> Markup {
                     &numbers.speed.backend))
                 @if let Some(euler) = &numbers.speed.euler {
                     (fact("Euler steps that an evaluation must replace", &number(euler.break_even_steps, 3),
-                        &euler.replaced_steps.map_or(String::new(), |n| format!("a step of this map replaces {}", chosen(n, 3)))))
+                        &euler.replaced_steps.map_or(String::new(), |n| format!("one of this map replaces {}", chosen(n, 3)))))
                 }
             }
         }
@@ -174,6 +176,12 @@ fn errors_table(accuracy: &Accuracy) -> Markup {
                         }
                     }
                 }
+            }
+        }
+        @if let (Some(own), Some(euler)) = (accuracy.surrogate.always_within, accuracy.euler.always_within) {
+            p.muted {
+                (percent(own)) " of the cells stay within 0.05 of the reference in every state at all samples; of Euler's, "
+                (percent(euler)) "."
             }
         }
         @if let Some(excited) = accuracy.excited {

@@ -79,7 +79,7 @@ pub fn on_speed(speed: &AgainstEuler, dt: Option<f64>, horizon: f64, equal_euler
     Verdict {
         outcome: if times > 1.0 { Outcome::Wins } else { Outcome::Loses },
         text: format!(
-            "{cost} A step of {} ms replaces {} Euler steps of {} ms: the surrogate {}, it is {} than Euler.{equal}",
+            "{cost} It advances cells by {} ms, which are {} Euler steps of {} ms: the surrogate {}, it is {} than Euler.{equal}",
             chosen(dt, 3),
             steps(replaced),
             speed.dt,

@@ -21,7 +21,7 @@ const DECADES: f64 = 9.0;
 /// # Errors
 /// A fault of the drawing library.
 pub fn histograms(surrogate: &Surrogate, comparison: &Comparison) -> Result<Vec<Figure>> {
-    (0..surrogate.outputs().len()).map(|j| one(surrogate, comparison, j)).collect()
+    (0..surrogate.n_states()).map(|j| one(surrogate, comparison, j)).collect()
 }
 
 fn one(surrogate: &Surrogate, comparison: &Comparison, j: usize) -> Result<Figure> {
@@ -31,7 +31,7 @@ fn one(surrogate: &Surrogate, comparison: &Comparison, j: usize) -> Result<Figur
         pairs.iter().zip(reference).map(|(a, b)| (a - b).abs()).filter(|e| e.is_finite()).collect()
     };
     let (own, euler) = (column(&comparison.surrogate), column(&comparison.euler));
-    let variable = &surrogate.outputs()[j];
+    let variable = &surrogate.states()[j];
     let unit = if variable.unit == "1" { String::new() } else { format!(" ({})", variable.unit) };
     let name = &variable.name;
     let label = format!("|error of {name}|{unit}");

@@ -45,5 +45,5 @@ pub fn over_time(surrogate: &Surrogate, accuracy: &Accuracy) -> Result<Vec<Figur
         let name = &variable.name;
         Figure::new(format!("error_over_time_{name}"), format!("Error of {name} over time"), &scene)
     };
-    surrogate.outputs().iter().enumerate().map(one).collect()
+    surrogate.states().iter().enumerate().map(one).collect()
 }

@@ -26,18 +26,20 @@ pub fn traces(surrogate: &Surrogate, traces: &[Trace]) -> Result<Vec<Figure>> {
 }
 
 fn one(surrogate: &Surrogate, number_of: usize, trace: &Trace) -> Result<Figure> {
-    let n_states = surrogate.outputs().len();
+    let n_states = surrogate.n_states();
     let column = |rows: &[Vec<f64>], j: usize| -> Vec<f64> {
         std::iter::once(trace.initial[j]).chain(rows.iter().map(|row| row[j])).collect()
     };
     let with_start = |times: &[f64]| [&[0.0], times].concat();
     let times = with_start(&trace.times);
     let euler_shown = (0..n_states).any(|j| strays(&column(&trace.euler, j), &column(&trace.reference, j)));
+    // Its states between two of its times nobody knows.
+    let at_points = matches!(surrogate.kind(), Kind::StepMap { .. }) || !surrogate.times().is_empty();
     let mut entries = vec![
         Entry::line("reference", Pen::solid(REFERENCE, 2.5)),
-        match surrogate.kind() {
-            Kind::StepMap { .. } => Entry::dots("surrogate", SURROGATE),
-            Kind::SolutionMap | Kind::Derivative => Entry::line("surrogate", surrogate_pen()),
+        match at_points {
+            true => Entry::dots("surrogate", SURROGATE),
+            false => Entry::line("surrogate", surrogate_pen()),
         },
     ];
     if euler_shown {
@@ -51,7 +53,7 @@ fn one(surrogate: &Surrogate, number_of: usize, trace: &Trace) -> Result<Figure>
     scene.text((MARGIN[0], 14.0), &*rank, NORMAL, INK, Align::Left);
     scene.text((MARGIN[0], 33.0), &*values, SMALL, MUTED, Align::Left);
     legend(&mut scene, (MARGIN[0], 58.0), WIDTH, &entries);
-    for (j, variable) in surrogate.outputs().iter().enumerate() {
+    for (j, variable) in surrogate.states().iter().enumerate() {
         let (reference, own) = (column(&trace.reference, j), column(&trace.surrogate, j));
         // A surrogate that runs away must not flatten the rest.
         let [low, high] = super::axis::extent(reference.iter().copied()).unwrap_or([0.0, 1.0]);
@@ -71,16 +73,14 @@ fn one(surrogate: &Surrogate, number_of: usize, trace: &Trace) -> Result<Figure>
             panel.curve(&mut scene, &times, &column(&trace.euler, j), euler_pen());
         }
         let own_times = with_start(&trace.surrogate_times);
-        match surrogate.kind() {
-            Kind::StepMap { .. } => {
+        match at_points {
+            true => {
                 panel.curve(&mut scene, &own_times, &own, Pen::solid(SURROGATE, 1.0));
                 let every = (own.len() / MAX_DOTS).max(1);
                 let shown = own_times.iter().zip(&own).step_by(every).filter(|(_, y)| y.is_finite());
                 shown.for_each(|(&x, &y)| scene.disc(panel.point(x, y), 2.0, SURROGATE));
             }
-            Kind::SolutionMap | Kind::Derivative => {
-                panel.curve(&mut scene, &own_times[1..], &own[1..], surrogate_pen())
-            }
+            false => panel.curve(&mut scene, &own_times[1..], &own[1..], surrogate_pen()),
         }
     }
     Figure::new(format!("trace_{number_of}"), format!("States over time, {rank}: {values}"), &scene)

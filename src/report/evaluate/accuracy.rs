@@ -20,6 +20,8 @@ const LONGER_STEPS: [f64; 7] = [0.02, 0.04, 0.05, 0.1, 0.2, 0.25, 0.5];
 const ROLLOUT: f64 = 50.0;
 /// Samples of a cell over the horizon.
 const N_SAMPLES: usize = 100;
+/// The error that [`Errors::always_within`] allows.
+const WITHIN: f64 = 0.05;
 /// A cell fires when u exceeds this …
 const FIRED_ABOVE: f64 = 0.6;
 /// … in this time, in milliseconds. Later every cell of problem C has fired.
@@ -78,6 +80,9 @@ pub struct Errors {
     pub mean_absolute: f64,
     /// Share of cells that fire early only here or only in the reference.
     pub excitation_wrong: Option<f64>,
+    /// Share of cells that stay within 0.05 of the reference in every state at all samples; none where states have
+    /// units.
+    pub always_within: Option<f64>,
     /// Errors of each state.
     pub states: Vec<StateErrors>,
 }
@@ -198,7 +203,7 @@ pub fn horizon(surrogate: &Surrogate) -> f64 {
         Kind::StepMap { dt } => ROLLOUT.max(10.0 * dt),
         Kind::SolutionMap | Kind::Derivative => {
             let time = surrogate.columns_of(Role::Time).first().and_then(|&c| surrogate.inputs()[c].range);
-            time.map_or(ROLLOUT, |[_, end]| end)
+            time.map(|[_, end]| end).or(surrogate.times().last().copied()).unwrap_or(ROLLOUT)
         }
     }
 }
@@ -211,10 +216,10 @@ fn compare_in(
     draw: Draw,
 ) -> Result<Comparison> {
     let inputs = sampling::uniform(ranges, draw.cells, draw.seed)?;
-    let schedule = Schedule::new(surrogate.kind(), horizon(surrogate), N_SAMPLES);
-    let mut given = of_surrogate(surrogate, &inputs, schedule)?;
-    let reference = of_reference(counterpart, &inputs, schedule, draw.n_threads)?;
-    let euler = of_euler(counterpart, &inputs, schedule, EULER_DT)?;
+    let schedule = Schedule::of(surrogate, horizon(surrogate), N_SAMPLES)?;
+    let mut given = of_surrogate(surrogate, &inputs, &schedule)?;
+    let reference = of_reference(counterpart, &inputs, &schedule, draw.n_threads)?;
+    let euler = of_euler(counterpart, &inputs, &schedule, EULER_DT)?;
 
     let finite: Vec<usize> =
         (0..draw.cells).filter(|&i| given.slice(s![i, .., ..]).iter().all(|x| x.is_finite())).collect();
@@ -225,7 +230,7 @@ fn compare_in(
     // Pictures show such a cell as a gap.
     given.mapv_inplace(|x| if x.is_finite() { x } else { f64::NAN });
 
-    let names: Vec<String> = surrogate.outputs().iter().map(|v| v.name.clone()).collect();
+    let names: Vec<String> = surrogate.states().into_iter().map(|v| v.name).collect();
     let fired = counterpart.is_excitable_cubic().then(|| {
         let u = counterpart.outputs().iter().position(|&state| state == 0).expect("u is an output");
         Firing { u, times: schedule.times() }
@@ -234,7 +239,7 @@ fn compare_in(
     let own = errors(&given_finite, &reference_finite);
     let mut equal_euler_dt = None;
     for dt in LONGER_STEPS.into_iter().take_while(|&dt| dt <= schedule.interval) {
-        let euler = of_euler(counterpart, &inputs_of_finite, schedule, dt)?;
+        let euler = of_euler(counterpart, &inputs_of_finite, &schedule, dt)?;
         if errors(&euler, &reference_finite).mean_absolute <= own.mean_absolute {
             equal_euler_dt = Some(schedule.euler_dt(dt));
         }
@@ -250,7 +255,7 @@ fn compare_in(
         cells: draw.cells,
         seed: draw.seed,
         horizon: schedule.horizon(),
-        samples: schedule.n_samples,
+        samples: schedule.n_samples(),
         not_finite,
         excited: fired.as_ref().map(|f| f.share(&reference)).filter(|x| x.is_finite()),
         surrogate: own,
@@ -281,12 +286,12 @@ fn one_step(
     draw: Draw,
 ) -> Result<Option<Errors>> {
     let Kind::StepMap { dt } = surrogate.kind() else { return Ok(None) };
-    let schedule = Schedule { interval: dt, n_samples: 1, map_steps: 1 };
-    let given = of_surrogate(surrogate, inputs, schedule)?;
+    let schedule = Schedule::every(dt, 1, 1);
+    let given = of_surrogate(surrogate, inputs, &schedule)?;
     if !given.iter().all(|x| x.is_finite()) {
         return Ok(None);
     }
-    let reference = of_reference(counterpart, inputs, schedule, draw.n_threads)?;
+    let reference = of_reference(counterpart, inputs, &schedule, draw.n_threads)?;
     Ok(Some(errors(names, &given, &reference, None)))
 }
 
@@ -349,8 +354,16 @@ fn errors(names: &[String], given: &Array3<f64>, reference: &Array3<f64>, firing
     Errors {
         mean_absolute: states.iter().map(|s| s.mean_absolute).sum::<f64>() / states.len() as f64,
         excitation_wrong: firing.and_then(|f| f.wrong(given, reference)),
+        always_within: firing.map(|_| always_within(given, reference)),
         states,
     }
+}
+
+/// Share of cells whose error never exceeds [`WITHIN`].
+fn always_within(given: &Array3<f64>, reference: &Array3<f64>) -> f64 {
+    let cells = given.outer_iter().zip(reference.outer_iter());
+    let within = cells.filter(|(g, r)| g.iter().zip(r).all(|(a, b)| (a - b).abs() <= WITHIN)).count();
+    within as f64 / given.dim().0 as f64
 }
 
 /// Mean and 99th percentile over cells, for each state and sample.

@@ -76,12 +76,9 @@ pub fn long_rollout(
         states.iter().map(|&column| surrogate.inputs()[column].range.unwrap_or_default()).collect();
     let width = ranges[0][1] - ranges[0][0];
 
-    let schedule = Schedule {
-        interval: REFERENCE_EVERY,
-        n_samples: ((SETTLED + REFERENCE) / REFERENCE_EVERY) as usize,
-        map_steps: 1,
-    };
-    let reference = of_reference(counterpart, &inputs, schedule, n_threads)?;
+    let n_samples = ((SETTLED + REFERENCE) / REFERENCE_EVERY) as usize;
+    let schedule = Schedule::every(REFERENCE_EVERY, n_samples, 1);
+    let reference = of_reference(counterpart, &inputs, &schedule, n_threads)?;
     let n_settled = (SETTLED / REFERENCE_EVERY) as usize;
     let mut exact: Vec<Crossings> = reference
         .slice(s![.., n_settled.., 0])

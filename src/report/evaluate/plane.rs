@@ -46,7 +46,7 @@ pub fn planes(surrogate: &Arc<Surrogate>, counterpart: &Counterpart, n_threads: 
     let stimulus = counterpart.stimulus_column().filter(varying);
     let values =
         stimulus.map_or(vec![0.0], |c| vec![domain[c][0], domain[c].iter().sum::<f64>() / 2.0, domain[c][1]]);
-    let schedule = Schedule::new(surrogate.kind(), horizon(surrogate), N_SAMPLES);
+    let schedule = Schedule::of(surrogate, horizon(surrogate), N_SAMPLES)?;
     let mut planes = Vec::new();
     for value in values {
         let mut ranges: Vec<[f64; 2]> = domain.iter().map(|r| [(r[0] + r[1]) / 2.0; 2]).collect();
@@ -57,14 +57,14 @@ pub fn planes(surrogate: &Arc<Surrogate>, counterpart: &Counterpart, n_threads: 
             ranges[column] = [value; 2];
         }
         let inputs = sampling::grid(&ranges, &points)?;
-        let given = of_surrogate(surrogate, &inputs, schedule)?;
-        let reference = of_reference(counterpart, &inputs, schedule, n_threads)?;
+        let given = of_surrogate(surrogate, &inputs, &schedule)?;
+        let reference = of_reference(counterpart, &inputs, &schedule, n_threads)?;
         // The later column runs fastest, whichever of the two it is.
         let cell = |row, column| if x < y { column * N_POINTS + row } else { row * N_POINTS + column };
         let mean = Array2::from_shape_fn((N_POINTS, N_POINTS), |(row, column)| {
             let cell = cell(row, column);
             let difference = &given.slice(s![cell, .., 0]) - &reference.slice(s![cell, .., 0]);
-            difference.iter().map(|x| x.abs()).sum::<f64>() / schedule.n_samples as f64
+            difference.iter().map(|x| x.abs()).sum::<f64>() / schedule.n_samples() as f64
         });
         let name = |column: usize| surrogate.inputs()[column].name.clone();
         planes.push(Plane {

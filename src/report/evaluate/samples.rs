@@ -13,41 +13,73 @@ use crate::session::{Cells, Session, SessionOptions};
 use crate::surrogate::{Kind, Role, Surrogate};
 use crate::view::{View, ViewMut};
 
-/// Equally spaced times at which cells are compared.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Times at which cells are compared, multiples of an interval.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    /// Milliseconds between samples.
+    /// Milliseconds of which all times are multiples.
     pub interval: f64,
-    /// Number of samples; the first lies one interval after the start.
-    pub n_samples: usize,
+    /// The multiple of each sample, ascending from 1 on.
+    at: Vec<u64>,
     /// Steps of a step map in an interval; 1 for a solution map.
     pub map_steps: u32,
 }
 
+/// Most intervals up to the last time: Euler makes at least a step in each.
+const MAX_INTERVALS: u64 = 1_000_000;
+
 impl Schedule {
+    /// `n` samples, an interval apart.
+    pub fn every(interval: f64, n: usize, map_steps: u32) -> Self {
+        Self { interval, at: (1..=n as u64).collect(), map_steps }
+    }
+
     /// About `n` samples up to `horizon`; of a step map, at whole steps.
     pub fn new(kind: Kind, horizon: f64, n: usize) -> Self {
         match kind {
-            Kind::SolutionMap | Kind::Derivative => {
-                Self { interval: horizon / n as f64, n_samples: n, map_steps: 1 }
-            }
+            Kind::SolutionMap | Kind::Derivative => Self::every(horizon / n as f64, n, 1),
             Kind::StepMap { dt } => {
                 let map_steps = (horizon / dt / n as f64).round().max(1.0) as u32;
                 let interval = f64::from(map_steps) * dt;
-                let n_samples = (horizon / interval).round().max(1.0) as usize;
-                Self { interval, n_samples, map_steps }
+                Self::every(interval, (horizon / interval).round().max(1.0) as usize, map_steps)
             }
         }
     }
 
+    /// The samples that `surrogate` can give: its outputs' own times, or about `n` up to `horizon`.
+    ///
+    /// # Errors
+    /// Own times that have no common interval of reasonable length.
+    pub fn of(surrogate: &Surrogate, horizon: f64, n: usize) -> Result<Self> {
+        let times = surrogate.times();
+        if times.is_empty() {
+            return Ok(Self::new(surrogate.kind(), horizon, n));
+        }
+        // Times are decimal numbers of milliseconds.
+        let nanoseconds = |t: &f64| (t * 1e6).round() as u64;
+        let interval = times.iter().map(nanoseconds).fold(0, greatest_common_divisor);
+        let exact = times.iter().all(|t| (t * 1e6 - (t * 1e6).round()).abs() < 1e-3);
+        let last = times.last().map_or(0, nanoseconds);
+        if !exact || interval == 0 || last / interval > MAX_INTERVALS {
+            return Err(Error::unsupported(format!("output times without a common interval: {times:?}"))
+                .remedy("train with times that are multiples of 0.01 ms"));
+        }
+        let at = times.iter().map(|t| nanoseconds(t) / interval).collect();
+        Ok(Self { interval: interval as f64 * 1e-6, at, map_steps: 1 })
+    }
+
+    /// Number of samples.
+    pub fn n_samples(&self) -> usize {
+        self.at.len()
+    }
+
     /// Milliseconds of each sample.
     pub fn times(&self) -> Vec<f64> {
-        (1..=self.n_samples).map(|i| i as f64 * self.interval).collect()
+        self.at.iter().map(|&i| i as f64 * self.interval).collect()
     }
 
     /// Milliseconds of the last sample.
     pub fn horizon(&self) -> f64 {
-        self.n_samples as f64 * self.interval
+        self.at.last().map_or(0.0, |&i| i as f64 * self.interval)
     }
 
     /// Euler steps in an interval, none longer than `dt` milliseconds.
@@ -62,19 +94,28 @@ impl Schedule {
     }
 }
 
-/// The surrogate's answers: cells × samples × outputs, for `inputs` (cells × the surrogate's
-/// inputs; a time among them is ignored).
+/// The surrogate's answers: cells × samples × states, for `inputs` (cells × the surrogate's
+/// inputs; a time among them is ignored). A surrogate of many times answers in one call.
 ///
 /// # Errors
 /// A surrogate that this machine cannot run.
 pub fn of_surrogate(
     surrogate: &Arc<Surrogate>,
     inputs: &Array2<f64>,
-    schedule: Schedule,
+    schedule: &Schedule,
 ) -> Result<Array3<f64>> {
     let mut session = Session::new(Arc::clone(surrogate), &SessionOptions::default())?;
     let (n_cells, n_outputs) = (inputs.nrows(), surrogate.outputs().len());
-    let mut samples = Array3::zeros((n_cells, schedule.n_samples, n_outputs));
+    if !surrogate.times().is_empty() {
+        let mut outputs = vec![0.0; n_cells * n_outputs];
+        let inputs = inputs.as_standard_layout();
+        let rows = View::array_of_structures(inputs.as_slice().expect("standard layout"), inputs.ncols())?;
+        session.evaluate(rows, ViewMut::array_of_structures(&mut outputs, n_outputs)?, None)?;
+        // All states at the first time come first, then all at the second.
+        let shape = (n_cells, schedule.n_samples(), surrogate.n_states());
+        return Ok(Array3::from_shape_vec(shape, outputs).expect("allocated with that size"));
+    }
+    let mut samples = Array3::zeros((n_cells, schedule.n_samples(), n_outputs));
     match surrogate.kind() {
         Kind::SolutionMap | Kind::Derivative => {
             let time = surrogate.columns_of(Role::Time);
@@ -99,7 +140,7 @@ pub fn of_surrogate(
                 0 => Ok(None),
                 n => View::array_of_structures(buffer, n).map(Some),
             };
-            for i in 0..schedule.n_samples {
+            for i in 0..schedule.n_samples() {
                 let mut cells = Cells::new(ViewMut::array_of_structures(&mut state, n_outputs)?);
                 cells.stimulus = view(stimulus.as_slice(), Role::Stimulus)?;
                 cells.parameters = view(parameters.as_slice(), Role::Parameter)?.map(Into::into);
@@ -124,7 +165,7 @@ fn assign(samples: &mut Array3<f64>, i: usize, values: &[f64]) {
 pub fn of_reference(
     counterpart: &Counterpart,
     inputs: &Array2<f64>,
-    schedule: Schedule,
+    schedule: &Schedule,
     n_threads: usize,
 ) -> Result<Array3<f64>> {
     let (n_cells, outputs) = (inputs.nrows(), counterpart.outputs());
@@ -172,7 +213,7 @@ fn with_parameters(model: &CellModel, values: &[f64]) -> Result<CellModel> {
 pub fn of_euler(
     counterpart: &Counterpart,
     inputs: &Array2<f64>,
-    schedule: Schedule,
+    schedule: &Schedule,
     dt: f64,
 ) -> Result<Array3<f64>> {
     if !(dt.is_finite() && dt > 0.0) {
@@ -191,14 +232,45 @@ pub fn of_euler(
         parameters: Some(View::array_of_structures(&parameters, counterpart.model().parameters().len())?),
     };
     let steps = schedule.euler_steps(dt);
-    let at_steps: Vec<u64> = (1..=schedule.n_samples as u64).map(|i| i * steps).collect();
-    let mut all = vec![0.0; inputs.nrows() * schedule.n_samples * n_states];
+    let at_steps: Vec<u64> = schedule.at.iter().map(|i| i * steps).collect();
+    let mut all = vec![0.0; inputs.nrows() * schedule.n_samples() * n_states];
     Euler::new(counterpart.model(), schedule.euler_dt(dt))?.sample(
         &View::array_of_structures(&initial, n_states)?,
         per_cell,
         &at_steps,
-        &mut ViewMut::array_of_structures(&mut all, schedule.n_samples * n_states)?,
+        &mut ViewMut::array_of_structures(&mut all, schedule.n_samples() * n_states)?,
     )?;
-    let all = Array3::from_shape_vec((inputs.nrows(), schedule.n_samples, n_states), all);
+    let all = Array3::from_shape_vec((inputs.nrows(), schedule.n_samples(), n_states), all);
     Ok(all.expect("allocated with that size").select(Axis(2), counterpart.outputs()))
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    match b {
+        0 => a,
+        b => greatest_common_divisor(b, a % b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{BlockId, ProgramBuilder};
+    use crate::surrogate::{Variable, outputs_at};
+
+    #[test]
+    fn outputs_at_uneven_times_are_compared_at_multiples_of_an_interval() {
+        let times = [0.8, 2.0, 20.0];
+        let mut b = ProgramBuilder::new(1).unwrap();
+        let y = b.concat(&[BlockId::INPUT; 3]).unwrap();
+        let u = |name| Variable::new(name, "1", Role::State);
+        let outputs = outputs_at(&[u("u")], &times);
+        let surrogate = Surrogate::new(Kind::SolutionMap, vec![u("u0")], outputs, b.finish(y)).unwrap();
+        let surrogate = surrogate.with_times(times.to_vec()).unwrap();
+        let schedule = Schedule::of(&surrogate, 20.0, 100).unwrap();
+        assert!((schedule.interval - 0.4).abs() < 1e-12, "{schedule:?}");
+        assert_eq!(schedule.at, [2, 5, 50]);
+        for (given, time) in schedule.times().iter().zip(times) {
+            assert!((given - time).abs() < 1e-12, "{schedule:?}");
+        }
+    }
 }

@@ -50,7 +50,8 @@ pub struct AgainstEuler {
     pub break_even_steps: f64,
     /// Euler's step in milliseconds, that of the published comparisons.
     pub dt: f64,
-    /// Euler steps that one step of a step map stands for; none for a solution map.
+    /// Euler steps that one evaluation stands for: of a step map, a step; of a map of many times, the time up to the
+    /// last; none for another solution map.
     pub replaced_steps: Option<f64>,
     /// How many times faster the surrogate is than Euler with `dt`; below 1 it loses. None for a
     /// solution map, for which it depends on the time between samples.
@@ -79,7 +80,8 @@ pub fn measure(
         let break_even_steps = steps_per_second / evaluations_per_second;
         let replaced_steps = match surrogate.kind() {
             Kind::StepMap { dt } => Some(dt / EULER_DT),
-            Kind::SolutionMap | Kind::Derivative => None,
+            // All times in one evaluation.
+            Kind::SolutionMap | Kind::Derivative => surrogate.times().last().map(|last| last / EULER_DT),
         };
         Ok(AgainstEuler {
             steps_per_second,

@@ -30,7 +30,7 @@ pub struct Trace {
     pub reference: Vec<Vec<f64>>,
     /// Forward Euler, the same.
     pub euler: Vec<Vec<f64>>,
-    /// Milliseconds of the surrogate's states: each step of a step map, else as the curves.
+    /// Milliseconds of the surrogate's states: each step of a step map, the outputs' own times, else as the curves.
     pub surrogate_times: Vec<f64>,
     /// The surrogate's states.
     pub surrogate: Vec<Vec<f64>>,
@@ -64,13 +64,10 @@ pub fn traces(
 
     let inputs = comparison.inputs.select(ndarray::Axis(0), &cells);
     let fine = Schedule::new(Kind::SolutionMap, horizon(surrogate), N_FINE);
-    let own = match surrogate.kind() {
-        Kind::SolutionMap | Kind::Derivative => fine,
-        kind @ Kind::StepMap { .. } => Schedule::new(kind, horizon(surrogate), N_FINE),
-    };
-    let given = of_surrogate(surrogate, &inputs, own)?;
-    let reference = of_reference(counterpart, &inputs, fine, 1)?;
-    let euler = of_euler(counterpart, &inputs, fine, EULER_DT)?;
+    let own = Schedule::of(surrogate, horizon(surrogate), N_FINE)?;
+    let given = of_surrogate(surrogate, &inputs, &own)?;
+    let reference = of_reference(counterpart, &inputs, &fine, 1)?;
+    let euler = of_euler(counterpart, &inputs, &fine, EULER_DT)?;
     let one = |all: &Array3<f64>, cell: usize| -> Vec<Vec<f64>> {
         all.slice(s![cell, .., ..]).outer_iter().map(|row| row.to_vec()).collect()
     };
