@@ -8,6 +8,7 @@ mod papers;
 mod problem;
 pub mod sampling;
 mod table;
+pub mod threshold;
 mod trajectories;
 
 pub use pairs::{ExtraStarts, Pairs, StimulusInput};

@@ -24,6 +24,7 @@ mod inference;
 mod loss;
 mod memory;
 mod model;
+mod near_threshold;
 mod network;
 mod objective;
 mod optimizer;
@@ -44,8 +45,8 @@ pub use device::device;
 pub use evaluation::{Cells, EULER_DT, Errors, Evaluation, evaluate};
 pub use inference::Inference;
 pub use loss::{
-    CellModelRates, Collocation, CustomLoss, DataLoss, InitialConditionLoss, Loss, Rates, ResidualLoss,
-    RolloutLoss, StimulusSource,
+    Adaptive, CellModelRates, Collocation, CustomLoss, DataLoss, InitialConditionLoss, Loss, Rates,
+    ResidualLoss, RolloutLoss, StimulusSource,
 };
 pub use model::{Form, Model, StageNetwork};
 pub use network::{FullyConnected, Network};

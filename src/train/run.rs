@@ -339,6 +339,9 @@ impl Run {
         tensors = tensors.into_iter().map(|(name, t)| (format!("optimizer.{name}"), t)).collect();
         tensors.insert("parameters".to_owned(), trainer.model.network().parameters().copy());
         tensors.insert("best".to_owned(), self.best.copy());
+        let losses = trainer.losses.iter().enumerate();
+        let states = losses.filter_map(|(i, (loss, _))| Some((format!("loss.{i}"), loss.state()?)));
+        tensors.extend(states);
         let rows: Vec<f64> = self.rows.iter().flat_map(Row::numbers).collect();
         if let Some(balancer) = &self.balancer {
             tensors.insert("balance".to_owned(), balancer.state());
@@ -386,9 +389,14 @@ impl Run {
     }
 
     /// Takes back all else.
-    pub(super) fn restore(&mut self, trainer: &Trainer, checkpoint: &Checkpoint) -> Result<()> {
+    pub(super) fn restore(&mut self, trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<()> {
         let Checkpoint { progressed: p, tensors } = checkpoint;
         tch::no_grad(|| self.best.copy_(checkpoint.tensor("best").expect("looked at before")));
+        for (i, (loss, _)) in trainer.losses.iter_mut().enumerate() {
+            if let Some(state) = tensors.get(&format!("loss.{i}")) {
+                loss.restore(state)?;
+            }
+        }
         let state = tensors.iter().filter_map(|(name, tensor)| {
             Some((name.strip_prefix("optimizer.")?.to_owned(), tensor.shallow_clone()))
         });

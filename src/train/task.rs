@@ -329,18 +329,31 @@ impl Task {
             return Err(Error::invalid("trajectories at times are of solution maps"));
         }
         let mut ranges = self.ranges();
-        if !self.times.is_empty() {
-            let cells = sampling.sample(&ranges, n_cells, seed)?;
-            let outputs = self.at_own_times(cells.view(), n_threads)?;
-            return Ok((cells, outputs));
+        if let Some(time) = self.time_column() {
+            // All cells start at 0.
+            ranges[time] = [0.0, 0.0];
         }
-        let horizon = ranges[0][1];
-        // All cells start at 0.
-        ranges[0] = [0.0, 0.0];
         let cells = match ranges.len() {
-            1 => Array2::zeros((1, 1)),
+            1 if self.times.is_empty() => Array2::zeros((1, 1)),
             _ => sampling.sample(&ranges, n_cells, seed)?,
         };
+        self.trajectories_from(cells, n_times, n_threads)
+    }
+
+    /// As [`Self::trajectories`], from these `cells`, whose time, if it is an input, is 0.
+    pub(super) fn trajectories_from(
+        &self,
+        cells: Array2<f64>,
+        n_times: usize,
+        n_threads: usize,
+    ) -> Result<(Array2<f64>, Array2<f64>)> {
+        if !self.times.is_empty() {
+            let states = self.solve(cells.view(), &self.times, SolverChoice::Reference, n_threads)?;
+            let outputs = states.into_shape_with_order((cells.nrows(), self.outputs.len()));
+            return Ok((cells, outputs.expect("as many numbers")));
+        }
+        let ranges = self.ranges();
+        let horizon = ranges[0][1];
         let times: Vec<f64> = (1..=n_times).map(|i| horizon * i as f64 / n_times as f64).collect();
         let states = self.solve(cells.view(), &times, SolverChoice::Reference, n_threads)?;
         let n = cells.nrows() * n_times;
@@ -381,12 +394,6 @@ impl Task {
             threads.into_iter().try_for_each(|t| t.join().expect("the solver does not panic"))
         })?;
         Ok(states)
-    }
-
-    /// Exact outputs of a map that gives all its times at once, one row for each of `cells`.
-    pub(super) fn at_own_times(&self, cells: ArrayView2<f64>, n_threads: usize) -> Result<Array2<f64>> {
-        let states = self.solve(cells, &self.times, SolverChoice::Reference, n_threads)?;
-        Ok(states.into_shape_with_order((cells.nrows(), self.outputs.len())).expect("as many numbers"))
     }
 
     /// A step map's inputs and exact outputs: `n` pairs of states one step apart, of which

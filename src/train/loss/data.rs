@@ -1,10 +1,11 @@
 //! The loss on data: predictions against targets.
 
 use ndarray::{Array2, Axis};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::Loss;
 use super::batches::{Batches, rows_within};
+use super::density::Density;
+use super::{Adaptive, Loss};
 use crate::error::{Error, Result};
 use crate::train::criterion::Criterion;
 use crate::train::model::{Model, Prepared};
@@ -19,6 +20,7 @@ pub struct DataLoss {
     targets: Array2<f64>,
     held_out: HeldOut,
     batch: usize,
+    adaptive: Option<Adaptive>,
     prepared: Option<Tables>,
 }
 
@@ -36,7 +38,11 @@ struct Tables {
     /// Rows in the order of `epoch`.
     shuffled: Option<(u64, Prepared)>,
     validation: Option<Prepared>,
+    density: Option<Density>,
 }
+
+/// Rows whose errors are measured at once.
+const ROWS_AT_ONCE: i64 = 8192;
 
 impl DataLoss {
     /// The loss on raw `inputs` `[n, n_inputs]` and raw `targets` `[n, n_outputs]`; a tenth of
@@ -49,6 +55,7 @@ impl DataLoss {
             targets,
             held_out: HeldOut::Fraction(0.1),
             batch: 1024,
+            adaptive: None,
             prepared: None,
         }
     }
@@ -57,6 +64,13 @@ impl DataLoss {
     #[must_use]
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch = rows;
+        self
+    }
+
+    /// Draws rows of large error more often than others.
+    #[must_use]
+    pub fn adaptive(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
         self
     }
 
@@ -87,6 +101,15 @@ impl DataLoss {
     /// Predictions and targets of the batch of `iteration`, to compare.
     fn predict(&mut self, model: &Model, iteration: u64) -> (Tensor, Tensor) {
         let tables = self.prepared.as_mut().expect("prepared before training");
+        if let Some(density) = &mut tables.density {
+            if density.is_due(iteration) {
+                density.measure(&errors(model, &tables.training), iteration);
+            }
+            let n = tables.batches.size() as usize;
+            if let Some(drawn) = density.draw(n, iteration, model.network().device()) {
+                return model.compare_prepared(&tables.training.select(&drawn));
+            }
+        }
         if tables.batches.is_whole() {
             return model.compare_prepared(&tables.training);
         }
@@ -98,6 +121,21 @@ impl DataLoss {
         let (_, shuffled) = tables.shuffled.as_ref().expect("shuffled above");
         model.compare_prepared(&shuffled.rows(start, tables.batches.size()))
     }
+}
+
+/// Mean absolute error of each row `[n]`.
+fn errors(model: &Model, rows: &Prepared) -> Tensor {
+    tch::no_grad(|| {
+        let starts = (0..rows.n_rows()).step_by(ROWS_AT_ONCE as usize);
+        let parts: Vec<Tensor> = starts
+            .map(|start| {
+                let part = rows.rows(start, ROWS_AT_ONCE.min(rows.n_rows() - start));
+                let (predictions, targets) = model.compare_prepared(&part);
+                (predictions - targets).abs().mean_dim(1, false, Kind::Double)
+            })
+            .collect();
+        Tensor::cat(&parts, 0)
+    })
 }
 
 impl Loss for DataLoss {
@@ -156,7 +194,11 @@ impl Loss for DataLoss {
             }
         };
         let batches = Batches::new(training.n_rows() as usize, self.batch, seed);
-        self.prepared = Some(Tables { batches, training, shuffled: None, validation });
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.check().map_err(|e| e.at(format!("loss \"{}\"", self.name)))?;
+        }
+        let density = self.adaptive.map(|settings| Density::new(settings, seed));
+        self.prepared = Some(Tables { batches, training, shuffled: None, validation, density });
         Ok(())
     }
 
@@ -173,7 +215,17 @@ impl Loss for DataLoss {
     }
 
     fn is_fixed(&self) -> bool {
-        self.prepared.as_ref().expect("prepared before training").batches.is_whole()
+        let tables = self.prepared.as_ref().expect("prepared before training");
+        tables.density.is_none() && tables.batches.is_whole()
+    }
+
+    fn state(&self) -> Option<Tensor> {
+        self.prepared.as_ref()?.density.as_ref().map(Density::state)
+    }
+
+    fn restore(&mut self, state: &Tensor) -> Result<()> {
+        let density = self.prepared.as_mut().and_then(|tables| tables.density.as_mut());
+        density.map_or(Ok(()), |density| density.restore(state))
     }
 
     fn on_validation(&self, model: &Model) -> Option<Tensor> {

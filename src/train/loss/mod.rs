@@ -4,6 +4,7 @@ mod batches;
 mod cell_model;
 mod custom;
 mod data;
+mod density;
 mod initial_condition;
 mod residual;
 mod rollout;
@@ -12,6 +13,7 @@ mod windows;
 pub use cell_model::{CellModelRates, StimulusSource};
 pub use custom::CustomLoss;
 pub use data::DataLoss;
+pub use density::Adaptive;
 pub use initial_condition::InitialConditionLoss;
 pub use residual::{Collocation, Rates, ResidualLoss};
 pub use rollout::RolloutLoss;
@@ -49,6 +51,19 @@ pub trait Loss {
     /// True when every iteration has the same batch, as methods need that compare iterations.
     fn is_fixed(&self) -> bool {
         false
+    }
+
+    /// What changes in the course of training and does not follow from seed and iteration, for a checkpoint.
+    fn state(&self) -> Option<Tensor> {
+        None
+    }
+
+    /// Goes on from [`Self::state`], after [`Self::prepare`].
+    ///
+    /// # Errors
+    /// A state of another loss.
+    fn restore(&mut self, _state: &Tensor) -> Result<()> {
+        Ok(())
     }
 
     /// The loss on what was held out, as a tensor of one number.

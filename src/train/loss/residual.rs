@@ -3,8 +3,9 @@
 use ndarray::{Array2, Axis};
 use tch::Tensor;
 
-use super::Loss;
 use super::batches::{Batches, points, rows_within};
+use super::density::Density;
+use super::{Adaptive, Loss};
 use crate::error::{Error, Result};
 use crate::train::criterion::Criterion;
 use crate::train::model::Model;
@@ -37,6 +38,7 @@ pub struct ResidualLoss<R> {
     collocation: Collocation,
     time: usize,
     batch: usize,
+    adaptive: Option<Adaptive>,
     seed: u64,
     /// The time's column and the window that is trained, where that is not all of the time.
     times: Option<(usize, [f64; 2])>,
@@ -48,8 +50,13 @@ struct Prepared {
     fixed: Tensor,
     batches: Option<Batches>,
     shuffled: Option<(u64, Tensor)>,
+    density: Option<Density>,
+    /// What the density draws from, and the iteration for which it was made.
+    pool: Option<(u64, Tensor)>,
 }
 
+/// Tells the pools of an adaptive density from the batches of an iteration.
+const POOLS: u64 = 1 << 62;
 /// Points drawn for validation, where none are given.
 const N_VALIDATION: usize = 2048;
 
@@ -63,6 +70,7 @@ impl<R: Rates> ResidualLoss<R> {
             collocation,
             time: 0,
             batch: 1024,
+            adaptive: None,
             seed: 0,
             times: None,
             prepared: None,
@@ -87,6 +95,13 @@ impl<R: Rates> ResidualLoss<R> {
     #[must_use]
     pub fn batch_size(mut self, points: usize) -> Self {
         self.batch = points;
+        self
+    }
+
+    /// Draws points of large residual more often than others.
+    #[must_use]
+    pub fn adaptive(mut self, adaptive: Adaptive) -> Self {
+        self.adaptive = Some(adaptive);
         self
     }
 
@@ -136,6 +151,9 @@ impl<R: Rates> ResidualLoss<R> {
 
     /// The points of the batch of `iteration`.
     fn points(&mut self, model: &Model, iteration: u64) -> Tensor {
+        if let Some(points) = self.by_density(model, iteration) {
+            return points;
+        }
         if let Some(points) = self.draw(model, iteration, self.batch) {
             return points;
         }
@@ -153,7 +171,39 @@ impl<R: Rates> ResidualLoss<R> {
         shuffled.narrow(0, start, batches.size())
     }
 
+    /// Points drawn by their residuals, if that is wanted and they are known.
+    fn by_density(&mut self, model: &Model, iteration: u64) -> Option<Tensor> {
+        let density = self.prepared.as_ref()?.density.as_ref()?;
+        let is_due = density.is_due(iteration);
+        let made_for = if is_due { iteration } else { density.measured() };
+        if made_for == 0 {
+            return None;
+        }
+        // A pool follows from the iteration it is made for: a resumed training makes the same again.
+        let known = self.prepared.as_ref()?.pool.as_ref().is_some_and(|(made, _)| *made == made_for);
+        if !known {
+            let n = density.settings().pool;
+            let drawn = self.draw(model, POOLS ^ made_for, n);
+            let prepared = self.prepared.as_mut()?;
+            let pool = drawn.unwrap_or_else(|| prepared.fixed.shallow_clone());
+            prepared.pool = Some((made_for, pool));
+        }
+        let pool = self.prepared.as_ref()?.pool.as_ref()?.1.shallow_clone();
+        let residuals = is_due.then(|| {
+            let residual = tch::with_grad(|| self.residual(model, &pool)).detach();
+            residual.abs().mean_dim(1, false, tch::Kind::Double)
+        });
+        let density = self.prepared.as_mut()?.density.as_mut()?;
+        if let Some(residuals) = residuals {
+            density.measure(&residuals, iteration);
+        }
+        Some(pool.index_select(0, &density.draw(self.batch, iteration, pool.device())?))
+    }
+
     fn check(&self, model: &Model) -> Result<()> {
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.check().map_err(|e| e.at(format!("loss \"{}\"", self.name)))?;
+        }
         let n_columns = match &self.collocation {
             Collocation::Points(points) => points.ncols(),
             Collocation::Uniform(ranges) => ranges.len(),
@@ -214,7 +264,8 @@ impl<R: Rates> Loss for ResidualLoss<R> {
                 (self.draw(model, u64::MAX, N_VALIDATION).expect("uniform collocation"), None)
             }
         };
-        self.prepared = Some(Prepared { fixed, batches, shuffled: None });
+        let density = self.adaptive.map(|settings| Density::new(settings, seed));
+        self.prepared = Some(Prepared { fixed, batches, shuffled: None, density, pool: None });
         Ok(())
     }
 
@@ -232,7 +283,16 @@ impl<R: Rates> Loss for ResidualLoss<R> {
 
     fn is_fixed(&self) -> bool {
         let prepared = self.prepared.as_ref().expect("prepared before training");
-        prepared.batches.as_ref().is_some_and(Batches::is_whole)
+        prepared.density.is_none() && prepared.batches.as_ref().is_some_and(Batches::is_whole)
+    }
+
+    fn state(&self) -> Option<Tensor> {
+        self.prepared.as_ref()?.density.as_ref().map(Density::state)
+    }
+
+    fn restore(&mut self, state: &Tensor) -> Result<()> {
+        let density = self.prepared.as_mut().and_then(|prepared| prepared.density.as_mut());
+        density.map_or(Ok(()), |density| density.restore(state))
     }
 
     fn on_validation(&self, model: &Model) -> Option<Tensor> {

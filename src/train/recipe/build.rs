@@ -89,6 +89,7 @@ impl Recipe {
         self.check_names()?;
         for loss in &self.loss {
             self.criterion(loss)?;
+            self.adaptive(loss)?;
             positive(Some(loss.weight), "loss.weight")?;
             positive(loss.batch.map(|n| n as f64), "loss.batch")?;
             positive(loss.points.map(|n| n as f64), "loss.points")?;

@@ -32,6 +32,8 @@ pub struct DataSection {
     pub along: Option<usize>,
     /// Cells, or pairs, drawn for validation; a tenth of the training's if not given.
     pub validation: Option<usize>,
+    /// Part of a solution map's cells that start near a threshold: between neighbours whose solutions part.
+    pub near_threshold: Option<f64>,
     /// How cells are drawn.
     #[serde(default)]
     pub sampling: SamplingName,
@@ -107,7 +109,18 @@ impl Recipe {
                     true => Some(draw(n_validation, validation_seed)?),
                     false => None,
                 };
-                (draw(cells, self.seed)?, validation)
+                let n_near = self.n_near_threshold(task, cells)?;
+                let training = match n_near {
+                    0 => draw(cells, self.seed)?,
+                    n => task.with_starts_near_threshold(
+                        draw(cells - n, self.seed)?,
+                        n,
+                        times,
+                        self.seed,
+                        n_threads,
+                    )?,
+                };
+                (training, validation)
             }
             Kind::StepMap { .. } => {
                 let pairs = count(section.pairs, "data.pairs")?;
@@ -125,6 +138,23 @@ impl Recipe {
             "validation_rows": validation.as_ref().map(|v| v.0.nrows()),
         });
         Ok(Some(Data { training, validation, description: object(description) }))
+    }
+
+    /// Cells that are to start near a threshold.
+    fn n_near_threshold(&self, task: &Task, cells: usize) -> Result<usize> {
+        let Some(part) = self.data.near_threshold else { return Ok(0) };
+        let key = "data.near_threshold";
+        if !(0.0..1.0).contains(&part) {
+            return Err(self.fault(format!("the part {part}"), key, "give a number from 0 to less than 1"));
+        }
+        if task.inputs().len() < 2 && task.times().is_empty() {
+            return Err(self.fault("a threshold among starts that do not vary", key, "remove it"));
+        }
+        let n = (part * cells as f64).round() as usize;
+        match cells - n {
+            2.. => Ok(n),
+            _ => Err(self.fault(format!("{} other cells", cells - n), key, "give more cells")),
+        }
     }
 
     fn files(&self, task: &Task, training: &Path) -> Result<Data> {

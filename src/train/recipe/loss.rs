@@ -9,7 +9,8 @@ use crate::dataset::Sampling;
 use crate::error::Result;
 use crate::surrogate::Kind;
 use crate::train::{
-    CellModelRates, Collocation, Criterion, DataLoss, InitialConditionLoss, ResidualLoss, Task, Trainer,
+    Adaptive, CellModelRates, Collocation, Criterion, DataLoss, InitialConditionLoss, ResidualLoss, Task,
+    Trainer,
 };
 
 /// A term of the sum.
@@ -31,6 +32,8 @@ pub struct LossSection {
     pub delta: Option<f64>,
     /// Rows or points of a batch.
     pub batch: Option<usize>,
+    /// Looks more often at rows or points of large error.
+    pub adaptive: Option<AdaptiveSection>,
     /// Fixed collocation points (in each window); new ones for every batch if not given.
     pub points: Option<usize>,
     /// How fixed collocation points lie in time.
@@ -45,6 +48,20 @@ pub struct LossSection {
 
 fn one() -> f64 {
     1.0
+}
+
+/// Numbers of [`Adaptive`](crate::train::Adaptive).
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaptiveSection {
+    /// Iterations between measurements of the errors.
+    pub every: Option<u64>,
+    /// Power of the error in a point's weight.
+    pub exponent: Option<f64>,
+    /// Weight that every point has besides, relative to the mean of the errors' part.
+    pub floor: Option<f64>,
+    /// Collocation points that are drawn for each measurement.
+    pub pool: Option<usize>,
 }
 
 /// Kinds of losses.
@@ -128,6 +145,27 @@ impl Recipe {
         Ok(criterion)
     }
 
+    pub(super) fn adaptive(&self, section: &LossSection) -> Result<Option<Adaptive>> {
+        let Some(given) = section.adaptive else { return Ok(None) };
+        if !matches!(section.kind, LossName::Data | LossName::Residual) {
+            let remedy = "remove it: only data and residuals are drawn by their error";
+            return Err(self.fault("an adaptive density of this loss", "loss.adaptive", remedy));
+        }
+        if given.pool.is_some() && (section.kind == LossName::Data || section.points.is_some()) {
+            let remedy = "remove it: what is drawn from is the data, or the given points";
+            return Err(self.fault("a pool of points", "loss.adaptive.pool", remedy));
+        }
+        let defaults = Adaptive::default();
+        let adaptive = Adaptive {
+            every: given.every.unwrap_or(defaults.every),
+            exponent: given.exponent.unwrap_or(defaults.exponent),
+            floor: given.floor.unwrap_or(defaults.floor),
+            pool: given.pool.unwrap_or(defaults.pool),
+        };
+        adaptive.check().map_err(|e| self.place(e, "loss.adaptive"))?;
+        Ok(Some(adaptive))
+    }
+
     pub(super) fn add_loss(
         &self,
         trainer: &mut Trainer,
@@ -140,6 +178,7 @@ impl Recipe {
             return Err(self.fault("outputs at given times have no time derivative", "loss.kind", remedy));
         }
         let criterion = self.criterion(section)?;
+        let adaptive = self.adaptive(section)?;
         let is_finite = section.kind != LossName::Residual || section.points.is_some();
         let batch = match section.batch {
             Some(batch) => batch,
@@ -154,6 +193,9 @@ impl Recipe {
                 let rows = if shared { data.clone() } else { data.take() };
                 let ((inputs, targets), validation) = rows.expect("data for losses on data");
                 let mut loss = DataLoss::new(criterion, inputs, targets).batch_size(batch);
+                if let Some(adaptive) = adaptive {
+                    loss = loss.adaptive(adaptive);
+                }
                 if let Some((inputs, targets)) = validation {
                     loss = loss.validation_data(inputs, targets);
                 }
@@ -177,7 +219,10 @@ impl Recipe {
                 };
                 let model = task.cell_model().expect("recorded tasks are step maps").clone();
                 let rates = CellModelRates::new(model, task.stimulus());
-                let loss = ResidualLoss::new(rates, collocation).criterion(criterion).batch_size(batch);
+                let mut loss = ResidualLoss::new(rates, collocation).criterion(criterion).batch_size(batch);
+                if let Some(adaptive) = adaptive {
+                    loss = loss.adaptive(adaptive);
+                }
                 trainer.add_loss(loss.named(section.name()), section.weight);
             }
             LossName::InitialCondition => {

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 pub use balance::BalanceSection;
 pub use data::{DataSection, SamplingName};
 pub use evaluation::EvaluationSection;
-pub use loss::{LossName, LossSection};
+pub use loss::{AdaptiveSection, LossName, LossSection};
 pub use network::{ActivationName, FormName, NetworkSection};
 pub use optimizer::{MethodName, OptimizerSection, ScheduleSection, StopSection};
 pub use quantity::{Milliseconds, Seconds, StepLength};

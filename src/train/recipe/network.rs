@@ -88,7 +88,7 @@ impl Recipe {
         let section = &self.network;
         let time_constants: Vec<f64> = section.time_constants.iter().map(|t| t.0).collect();
         let time = task.inputs().iter().position(|v| v.role == Role::Time);
-        if !time_constants.is_empty() && time.is_none() {
+        if !time_constants.is_empty() && time.is_none() && task.times().is_empty() {
             let remedy = "remove it: a step map has no time";
             return Err(self.fault("time features of a step map", "network.time_constants", remedy));
         }
