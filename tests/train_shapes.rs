@@ -129,12 +129,43 @@ fn stages_hand_on_their_last_state() {
     }
 }
 
+fn repeated() -> Model {
+    let stage = StageNetwork {
+        network: network(3, 2, 7, 6),
+        inputs: scaling(&[0.3, 0.08, 0.5], &[0.6, 0.04, 0.5]),
+        outputs: scaling(&[0.01, 0.0], &[0.3, 0.02]),
+    };
+    Model::repeated(stage, 2, 4, scaling(&[0.0; 8], &[0.4, 0.03].repeat(4))).unwrap()
+}
+
+#[test]
+fn a_repeated_network_is_its_own_composition() {
+    let model = repeated();
+    let cells = cells(30);
+    let program = model.program().unwrap();
+    model.check_program(&program, cells.view()).unwrap();
+    let all = model.predict(cells.view());
+    // From the state at the first time, the states at the second come first.
+    let mut later = cells.clone();
+    later.slice_mut(s![.., ..2]).assign(&all.slice(s![.., ..2]));
+    let difference = &model.predict(later.view()).slice(s![.., ..6]) - &all.slice(s![.., 2..]);
+    assert!(difference.iter().all(|d| d.abs() < 1e-13), "{difference}");
+    assert_eq!(model.state_dict().len(), 6);
+    // Stages that the network gives exactly are without error, each from the state where it starts.
+    let mut loss =
+        emucell::train::DataLoss::new(emucell::train::Criterion::Mse, cells, all).validation_fraction(0.0);
+    emucell::train::Loss::prepare(&mut loss, &model, 1).unwrap();
+    let error = emucell::train::Loss::on_batch(&mut loss, &model, 0).double_value(&[]);
+    assert!(error < 1e-24, "{error}");
+}
+
 #[test]
 fn gradients_are_those_of_finite_differences() {
     let models = [
         ("pointwise", branch_trunk(solution(), 6, 3)),
         ("many times", branch_trunk(solution(), 6, 3).at_times(&TIMES).unwrap()),
         ("stages", in_stages()),
+        ("repeated", repeated()),
     ];
     for (name, mut model) in models {
         let cells = cells(12);
@@ -238,7 +269,7 @@ fn recipes_give_all_times_in_one_file_and_one_call() {
     let stages = "many_times = 10\nstages = [{ until = \"2 ms\", hidden = [[\"tanh\", 16]] }]";
     let trunk = "many_times = 10\nrelaxation = \"1 ms\"\ntrunk = [[\"tanh\", 24]]\nrank = 6\npod = true\n\
                  time_constants = [\"0.5 ms\", \"2 ms\", \"6 ms\"]";
-    for network in ["many_times = 10", stages, trunk] {
+    for network in ["many_times = 10", stages, trunk, "many_times = 10\nrepeated = true"] {
         let folder = tempfile::tempdir().unwrap();
         let result = trained(&MANY.replace("many_times = 10", network), folder.path()).unwrap();
         let evaluation = result.evaluation.as_ref().unwrap();
@@ -355,6 +386,8 @@ fn recipes_of_shapes_that_make_no_sense_name_key_and_remedy() {
             "many_times = 10\nstages = [{ until = \"2 ms\", hidden = [] }]",
             &["network.form", "residual"],
         ),
+        ("many_times = 10", "times = [\"1 ms\", \"3 ms\"]\nrepeated = true", &["network.repeated", "uneven"]),
+        ("many_times = 10", "repeated = true", &["network.repeated", "many_times"]),
         ("validation = 100", "validation = 100\ntimes = 7", &["data.times", "remove"]),
         ("kind = \"data\"\ncriterion = \"huber\"", "kind = \"residual\"", &["loss.kind", "times"]),
         (

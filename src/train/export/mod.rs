@@ -25,8 +25,8 @@ impl Model {
             return self.program_of_windows(windows);
         }
         let mut builder = ProgramBuilder::new(self.n_inputs())?;
-        if let Body::Stages { n_states, .. } = self.body() {
-            let output = self.push_stages(&mut builder, *n_states)?;
+        if let Body::Stages { n_states, stages } = self.body() {
+            let output = self.push_stages(&mut builder, *n_states, stages.len())?;
             return Ok(builder.finish(output));
         }
         let (features, gain) = self.push_time_functions(&mut builder)?;
@@ -135,7 +135,7 @@ impl Model {
                     let network = Folded::of(format!("stages.{i}."), part).with_inputs(&pairs(&stage.inputs));
                     network.with_outputs(stage.outputs.shift(), stage.outputs.scale())
                 };
-                stages.iter().zip(parts).enumerate().map(folded).collect()
+                parts.iter().zip(stages).map(|(part, stage)| (stage, part)).enumerate().map(folded).collect()
             }
         }
     }
@@ -164,7 +164,7 @@ impl Model {
     }
 
     /// The states at the times of all stages.
-    fn push_stages(&self, builder: &mut ProgramBuilder, n_states: usize) -> Result<BlockId> {
+    fn push_stages(&self, builder: &mut ProgramBuilder, n_states: usize, n_stages: usize) -> Result<BlockId> {
         let n_others = self.n_inputs() - n_states;
         let others = match n_others {
             0 => None,
@@ -173,7 +173,8 @@ impl Model {
         let mut state = columns(builder, BlockId::INPUT, &(0..n_states).collect::<Vec<_>>())?;
         let mut input = BlockId::INPUT;
         let mut samples = Vec::new();
-        for network in self.folded_networks() {
+        // One network may be repeated.
+        for network in self.folded_networks().iter().cycle().take(n_stages) {
             let change = network.push(builder, input)?;
             let n_times = builder.width(change) / n_states;
             let start = match n_times {

@@ -156,6 +156,11 @@ impl Loss for DataLoss {
                 .at(format!("loss \"{}\"", self.name))
                 .remedy("use mse or mae"));
         }
+        if self.criterion.compares_raw() && model.repeats_a_stage() {
+            return Err(Error::invalid("a criterion in the units of the data for a repeated stage")
+                .at(format!("loss \"{}\"", self.name))
+                .remedy("use mse, mae or huber"));
+        }
         let prepare = |inputs: &Array2<f64>, targets: &Array2<f64>| {
             let within = match model.trained_times() {
                 None => None,

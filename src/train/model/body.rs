@@ -18,7 +18,7 @@ pub(crate) enum Body {
     Stages {
         /// Numbers of a state; the first inputs are the initial one.
         n_states: usize,
-        /// In order.
+        /// In order; all by the one network there is, or each by its own.
         stages: Vec<Stage>,
     },
 }
@@ -99,6 +99,17 @@ impl Stage {
 }
 
 impl Body {
+    /// The stage that one network repeats from each time to the next, with the number of states: it can learn from all of
+    /// these steps at once.
+    pub fn repeated(&self, network: &Network) -> Option<(usize, &Stage)> {
+        match self {
+            Self::Stages { n_states, stages } if stages.len() > network.parts().len() => {
+                stages.first().map(|stage| (*n_states, stage))
+            }
+            _ => None,
+        }
+    }
+
     /// The network's numbers for scaled features; `model` are the constants of the whole model.
     pub fn forward(&self, network: &Network, model: &Constants, features: &Tensor) -> Tensor {
         match self {
@@ -122,7 +133,7 @@ fn in_stages(
     let start = raw.narrow(1, 0, n_states);
     let mut state = start.shallow_clone();
     let mut samples = Vec::with_capacity(stages.len());
-    for (i, (stage, part)) in stages.iter().zip(network.parts()).enumerate() {
+    for (i, (stage, part)) in stages.iter().zip(network.parts().iter().cycle()).enumerate() {
         let c = &stage.constants;
         let change = match i {
             0 => part.forward(features),

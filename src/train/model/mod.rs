@@ -188,6 +188,11 @@ impl Model {
         &self.form
     }
 
+    /// True when one network goes from each time to the next, and learns from single such steps.
+    pub(crate) fn repeats_a_stage(&self) -> bool {
+        self.body.repeated(&self.network).is_some()
+    }
+
     /// What stands between the features and the network's numbers.
     pub(crate) fn body(&self) -> &Body {
         &self.body

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 use tch::Tensor;
 
-use super::{Form, Model};
+use super::{Form, Model, Stage};
 use crate::error::{Error, Result};
 
 /// Rows of training data; see [`Model::prepare`].
@@ -61,6 +61,9 @@ impl Model {
         if let Some(windows) = &self.windows {
             return Ok(self.prepare_windows(windows, inputs, targets));
         }
+        if let Some((n_states, stage)) = self.body.repeated(&self.network) {
+            return Ok(self.prepare_stages(n_states, stage, inputs, targets));
+        }
         let states = self.form.states();
         let mut features = Array2::zeros((n, n_inputs + self.time_constants.len()));
         let mut gains = Array2::ones((n, 1));
@@ -92,6 +95,31 @@ impl Model {
         })
     }
 
+    /// One row for each stage of each cell, from the exact state at its start.
+    fn prepare_stages(
+        &self,
+        n_states: usize,
+        stage: &Stage,
+        inputs: ArrayView2<f64>,
+        targets: ArrayView2<f64>,
+    ) -> Prepared {
+        let n_stages = self.n_outputs() / n_states;
+        let n = inputs.nrows() * n_stages;
+        let before = |row: usize, j: usize| match (row / n_stages, row % n_stages) {
+            (cell, k) if k > 0 && j < n_states => targets[[cell, (k - 1) * n_states + j]],
+            (cell, _) => inputs[[cell, j]],
+        };
+        let features = Array2::from_shape_fn((n, inputs.ncols()), |(row, j)| {
+            (before(row, j) - stage.inputs.shift()[j]) / stage.inputs.scale()[j]
+        });
+        let changes = Array2::from_shape_fn((n, n_states), |(row, j)| {
+            let after = targets[[row / n_stages, row % n_stages * n_states + j]];
+            (after - before(row, j) - stage.outputs.shift()[j]) / stage.outputs.scale()[j]
+        });
+        let (features, targets) = (self.tensor(features.view()), self.tensor(changes.view()));
+        Prepared { features, gains: None, targets, raw_targets: None }
+    }
+
     /// Predictions and targets to compare: as they are in the data where the rows have such targets, else scaled.
     pub(crate) fn compare_prepared(&self, prepared: &Prepared) -> (Tensor, Tensor) {
         let (prediction, target) = (self.predict_prepared(prepared), &prepared.targets);
@@ -108,7 +136,10 @@ impl Model {
         if let Some(windows) = &self.windows {
             return self.predict_windows(windows, prepared);
         }
-        let y = self.numbers(&prepared.features);
+        let y = match self.body.repeated(&self.network) {
+            Some(_) => self.network.parts()[0].forward(&prepared.features),
+            None => self.numbers(&prepared.features),
+        };
         match &prepared.gains {
             Some(gains) => y * gains,
             None => y,

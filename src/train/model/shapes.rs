@@ -152,4 +152,29 @@ impl Model {
         let model = Self::assemble(network, inputs, outputs, Form::Step { states }, 0, Vec::new());
         Ok(Self { body: Body::Stages { n_states, stages }, ..model })
     }
+
+    /// As [`Self::in_stages`], with one network for `n_times` stages of the same length: what it learns of one stretch of time
+    /// serves in all. It is trained on all single stages, from the exact states at their starts.
+    ///
+    /// # Errors
+    /// A network or scalings that do not fit each other.
+    pub fn repeated(stage: StageNetwork, n_states: usize, n_times: usize, outputs: Scaling) -> Result<Self> {
+        let StageNetwork { network, inputs, outputs: of_stage } = stage;
+        let widths = [inputs.n_columns(), of_stage.n_columns(), outputs.n_columns()];
+        let fits = [network.n_inputs(), network.n_outputs(), n_times * n_states] == widths
+            && network.n_outputs() == n_states
+            && (1..=network.n_inputs()).contains(&n_states);
+        if !fits || n_times < 2 {
+            return Err(Error::invalid(format!(
+                "a network of {} inputs and {} outputs for {n_times} stages of {n_states} states",
+                network.n_inputs(),
+                network.n_outputs()
+            )));
+        }
+        let network = Network::from(network);
+        let stages = (0..n_times).map(|_| Stage::new(inputs.clone(), of_stage.clone(), &network)).collect();
+        let states = (0..n_times * n_states).map(|i| i % n_states).collect();
+        let model = Self::assemble(network, inputs, outputs, Form::Step { states }, 0, Vec::new());
+        Ok(Self { body: Body::Stages { n_states, stages }, ..model })
+    }
 }

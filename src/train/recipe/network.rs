@@ -38,6 +38,10 @@ pub struct NetworkSection {
     /// Stages of such a map before the last one, whose network is `hidden`.
     #[serde(default)]
     pub stages: Vec<StageSection>,
+    /// One network from each of evenly spaced times to the next, applied again and again; it is trained on all of these
+    /// steps, and the file gives all times in one evaluation.
+    #[serde(default)]
+    pub repeated: bool,
     /// Hidden layers of a trunk, which reads the time, beside a branch with the layers `hidden`, which reads the rest.
     #[serde(default)]
     pub trunk: Vec<(ActivationName, usize)>,
@@ -94,6 +98,9 @@ impl Recipe {
         }
         if !section.stages.is_empty() {
             return self.in_stages(task, data, device);
+        }
+        if section.repeated {
+            return self.repeated(task, data, device);
         }
         if !section.trunk.is_empty() {
             return self.branch_trunk(task, data, device);

@@ -72,8 +72,12 @@ impl Recipe {
         let section = &self.network;
         let many = !task.times().is_empty();
         let fault = |what: &str, key: &str, remedy: &str| Err(self.fault(what, key, remedy));
-        if !section.stages.is_empty() {
-            let (what, key) = ("stages", "network.stages");
+        if section.repeated && !section.stages.is_empty() {
+            return fault("stages of a repeated network", "network.repeated", "remove one of them");
+        }
+        if section.repeated || !section.stages.is_empty() {
+            let key = if section.repeated { "network.repeated" } else { "network.stages" };
+            let what = "stages";
             if !many {
                 return fault(
                     what,
@@ -83,6 +87,10 @@ impl Recipe {
             }
             if !section.trunk.is_empty() {
                 return fault("stages with a trunk", key, "remove one of them");
+            }
+            let n_states = task.states().len();
+            if task.state_columns().is_none_or(|columns| !columns.into_iter().eq(0..n_states)) {
+                return fault("stages of states that are not inputs", key, "give every state a range");
             }
             if section.form != FormName::Residual {
                 return fault("stages in the direct form", "network.form", "set form = \"residual\"");
@@ -209,10 +217,6 @@ impl Recipe {
             return Err(self.fault("stages without data", "network.stages", "add a loss on data"));
         };
         let (n_inputs, n_states) = (task.inputs().len(), task.states().len());
-        if task.state_columns().is_none_or(|columns| !columns.into_iter().eq(0..n_states)) {
-            let remedy = "give every state a range";
-            return Err(self.fault("stages of states that are not inputs", "network.stages", remedy));
-        }
         let model_inputs = self.input_scaling(task, Some(data))?;
         let model_outputs = self.output_scaling(&form, task, Some(data))?;
         let (inputs, targets) = &data.training;
@@ -242,6 +246,40 @@ impl Recipe {
             (first, start) = (end, of_stage.slice(s![.., of_stage.ncols() - n_states..]).to_owned());
         }
         Model::in_stages(stages, n_states, model_inputs, model_outputs).map_err(|e| self.place(e, "network"))
+    }
+
+    /// One network from each time to the next.
+    pub(super) fn repeated(&self, task: &Task, data: Option<&Data>, device: Device) -> Result<Model> {
+        let section = &self.network;
+        let key = "network.repeated";
+        let Some(data) = data else {
+            return Err(self.fault("stages without data", key, "add a loss on data"));
+        };
+        let (times, n_states) = (task.times(), task.states().len());
+        let even = |(k, t): (usize, &f64)| (t - (k + 1) as f64 * times[0]).abs() <= 1e-9 * t;
+        if times.len() < 2 || !times.iter().enumerate().all(even) {
+            let remedy = "give many_times, or at least two times that are multiples of the first";
+            return Err(self.fault("a repeated network at uneven times", key, remedy));
+        }
+        let outputs = self.output_scaling(&self.form(task)?, task, Some(data))?;
+        let cell_inputs = self.input_scaling(task, Some(data))?;
+        let (inputs, targets) = &data.training;
+        // All states from which, and all to which a stage leads.
+        let (n, n_times) = (inputs.nrows(), times.len());
+        let before = |row: usize, j: usize| match (row / n_times, row % n_times) {
+            (cell, 0) => inputs[[cell, j]],
+            (cell, k) => targets[[cell, (k - 1) * n_states + j]],
+        };
+        let starts = Array2::from_shape_fn((n * n_times, n_states), |(row, j)| before(row, j));
+        let ends = targets.to_shape((n * n_times, n_states)).expect("all states at each time").to_owned();
+        let network =
+            self.first_network(task.inputs().len(), n_states, &section.hidden, "network.hidden", device)?;
+        let stage = StageNetwork {
+            network,
+            inputs: self.stage_inputs(&cell_inputs, starts.view())?,
+            outputs: spread_since(starts.view(), ends.view())?,
+        };
+        Model::repeated(stage, n_states, n_times, outputs).map_err(|e| self.place(e, key))
     }
 
     /// The scaling of a later stage's inputs: states by their range at its start, the others as everywhere.
