@@ -4,6 +4,8 @@
 //! compiler are loaded at run time.
 
 #[cfg(feature = "cuda")]
+mod batches;
+#[cfg(feature = "cuda")]
 pub mod compile;
 #[cfg(feature = "cuda")]
 mod device;
@@ -16,12 +18,12 @@ pub mod gpu;
 #[cfg(feature = "cuda")]
 pub mod job;
 #[cfg(feature = "cuda")]
+mod queue;
+#[cfg(feature = "cuda")]
 mod run;
 #[cfg(not(feature = "cuda"))]
 #[path = "missing.rs"]
 mod run;
-#[cfg(feature = "cuda")]
-mod staging;
 #[cfg(feature = "cuda")]
 pub mod target;
 #[cfg(feature = "cuda")]

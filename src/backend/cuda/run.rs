@@ -5,11 +5,12 @@
 //! processor's memory the call goes through them in batches, and returns when they are there.
 
 use super::CudaOptions;
+use super::batches::Batches;
 use super::device::CudaDevice;
 use super::generate::{Kernel, Request};
 use super::gpu::{Gpu, Memory};
 use super::job::{Entry, Job, OwnMemory};
-use super::staging::{Batches, Queue};
+use super::queue::Queue;
 use crate::backend::tile::Check;
 use crate::backend::{Advance, Backend, Evaluation, Guard, StatusBytes, StepInput, Tally};
 use crate::error::{Error, Result};
