@@ -76,7 +76,10 @@ fn a_recipe_gives_a_surrogate_that_knows_how_it_came_to_be() {
         assert!(folder.path().join(file).exists(), "{file}");
     }
     let losses = std::fs::read_to_string(folder.path().join("losses.csv")).unwrap();
-    assert!(losses.starts_with("iteration,\"data\",total,validation,rate,seconds\n0,,,"), "{losses}");
+    assert!(
+        losses.starts_with("iteration,\"data\",total,validation,held_out,rate,seconds\n0,,,"),
+        "{losses}"
+    );
     assert_eq!(losses.lines().count(), 17);
 
     // The same again is not repeated; comments do not matter; another seed is another training.

@@ -21,8 +21,8 @@ const CELLS: usize = 256;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValidationSection {
-    /// Error over many steps, or the losses on what they held out. If not given: step maps of a known cell model by
-    /// rollout, all others by losses.
+    /// Error over many steps, or the losses on what they held out. If not given: step maps whose data come from a cell
+    /// model by rollout, all others by losses.
     pub by: Option<ValidationName>,
     /// Cells that are rolled out; 256 if not given.
     pub cells: Option<usize>,
@@ -61,6 +61,10 @@ impl Recipe {
             Some(by) => by == ValidationName::Rollout,
             None => section.cells.is_some() || section.horizon.is_some(),
         };
+        // Data from a file may be of another model than the one that is named.
+        if !wanted && self.data.training_file.is_some() {
+            return Ok(None);
+        }
         let (dt, columns) = match (task.kind(), task.state_columns(), task.cell_model()) {
             (Kind::StepMap { dt }, Some(columns), Some(_)) if section.by != Some(ValidationName::Loss) => {
                 (dt, columns)
