@@ -121,7 +121,7 @@ fn errors_over_time(name: &str, cell_model: &CellModel, start: &[f64; 2], stimul
     let times: Vec<f64> = (1..=N).map(|i| horizon * i as f64 / N as f64).collect();
     let mut given = vec![0.0; 2 * N];
     let inputs = View::array_of_structures(&times, 1).unwrap();
-    session.evaluate(inputs, ViewMut::array_of_structures(&mut given, 2).unwrap()).unwrap();
+    session.evaluate(inputs, ViewMut::array_of_structures(&mut given, 2).unwrap(), None).unwrap();
     let exact = emucell::cell_model::reference::solve(cell_model, start, stimulus, &times).unwrap();
     let errors = || given.iter().zip(&exact).map(|(g, e)| (g - e).abs());
     [errors().fold(0.0, f64::max), errors().sum::<f64>() / (2 * N) as f64]

@@ -1,5 +1,5 @@
 //! Solution maps in windows of time: form, export, training one after another and at once, resumption.
-#![cfg(feature = "train")]
+#![cfg(all(feature = "cli", feature = "train"))]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

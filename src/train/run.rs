@@ -143,7 +143,10 @@ impl Run {
                 }
             }
             let fraction = self.pace.fraction(self.iteration);
-            let rate = trainer.rate * trainer.schedule.factor(fraction, &self.plateau);
+            let rate = match trainer.optimizer.finds_its_steps() {
+                true => 1.0,
+                false => trainer.rate * trainer.schedule.factor(fraction, &self.plateau),
+            };
 
             let ended = fraction >= 1.0;
             // A resumed training does not repeat the validation that the checkpoint has.
