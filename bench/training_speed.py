@@ -174,7 +174,7 @@ def main():
                 kind, activation, widths, batch = case
                 speeds = {fused: of_torch(tables, case, fused, threads, seconds=seconds / 2)[0] for fused in (False, True)}
                 fused = max(speeds, key=speeds.get)
-                iterations = math.ceil(speeds[fused] * seconds)
+                iterations = max(20, math.ceil(speeds[fused] * seconds))
                 # What a training costs besides its iterations.
                 _, rest = of_emucell(program, folder, case, threads, 1)
                 theirs, ours = [], []
