@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::harvest::{self, Visited};
 use crate::step_function::StepFunction;
+use crate::structure::{self, State, StateIndex};
 
 /// Cells of one question; more would only cost memory.
 const BATCH: usize = 16_384;
@@ -39,6 +40,21 @@ impl<'a> Asker<'a> {
             self.model.step(cells, stimulus, self.dt, 1)?;
         }
         Ok(states)
+    }
+
+    /// As [`Self::next_unstimulated`] of cells that give the states in `after` by their values after the step; of those, and of what
+    /// is updated before them, the answers mean nothing.
+    pub fn next_from_after(
+        &mut self,
+        cells: &[f64],
+        states: &[State],
+        after: &[StateIndex],
+    ) -> Result<Vec<f64>> {
+        if after.is_empty() {
+            return self.next_unstimulated(cells);
+        }
+        let mut model = structure::after(self.model, states, after);
+        Asker { model: &mut model, dt: self.dt }.next_unstimulated(cells)
     }
 
     /// The states after one step without stimulus.

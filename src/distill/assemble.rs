@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::function::Function;
+use super::function::{Coordinate, Function};
 use super::grid::Tabulated;
 use super::network::{Feature, Learned};
-use super::terms::Formula;
+use super::terms::{Formula, Term};
 use crate::activation::Activation;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::program::{BinaryOperator, BlockId, Operation, Program, ProgramBuilder};
 use crate::structure::StateIndex;
 
@@ -15,25 +15,28 @@ use crate::structure::StateIndex;
 #[derive(Debug)]
 pub struct Layout {
     /// By variable.
-    pub functions: BTreeMap<StateIndex, Vec<Function>>,
+    pub functions: BTreeMap<Coordinate, Vec<Function>>,
 }
+
+/// What most tables are of.
+const V: Coordinate = Coordinate { state: 0, after: false };
 
 impl Layout {
     /// The tables that `formula` needs: rates, drives and next values of what depends on V alone come first, then the functions
     /// of the terms in their order, so that what is multiplied lies side by side.
     pub fn new(formula: &Formula) -> Self {
         use super::quantity::Quantity::{Drive, Rate, Value};
-        let mut functions: BTreeMap<StateIndex, Vec<Function>> = BTreeMap::new();
-        let of_v = |quantity| Function::of(quantity, 0);
+        let mut functions: BTreeMap<Coordinate, Vec<Function>> = BTreeMap::new();
+        let of_v = |quantity| Function::of(quantity, vec![V]);
         let relaxing = formula.gates.iter();
         let mut first: Vec<Function> = relaxing.clone().map(|&g| of_v(Rate(g))).collect();
         first.extend(relaxing.map(|&g| of_v(Drive(g))));
         first.extend(formula.memoryless.iter().map(|&s| of_v(Value(s))));
         if !first.is_empty() {
-            functions.insert(0, first);
+            functions.insert(V, first);
         }
         for function in formula.terms.iter().flat_map(|t| &t.functions) {
-            let columns = functions.entry(function.variable).or_default();
+            let columns = functions.entry(function.variable()).or_default();
             if !columns.contains(function) {
                 columns.push(function.clone());
             }
@@ -45,30 +48,88 @@ impl Layout {
 /// A column of a block.
 pub type Place = (BlockId, usize);
 
-/// Builds a program step by step.
+/// Builds a program step by step. The inputs are the states and the stimulus.
 pub struct Assembler<'a> {
     pub builder: ProgramBuilder,
+    formula: &'a Formula,
     layout: &'a Layout,
-    /// Block of every table, by variable.
-    tables: BTreeMap<StateIndex, BlockId>,
-    n_states: usize,
+    tabulated: &'a [Tabulated],
+    /// Block of every table that was needed so far.
+    tables: BTreeMap<Coordinate, BlockId>,
+    /// Next value of every state, as far as it is known.
+    next: Vec<Option<Place>>,
+    /// Product of every term, as far as it was needed.
+    pub products: Vec<Option<Place>>,
 }
 
 impl<'a> Assembler<'a> {
-    /// Starts with the tables. The inputs are the states and the stimulus.
-    pub fn new(n_states: usize, layout: &'a Layout, tabulated: &[Tabulated]) -> Result<Self> {
-        let mut assembler =
-            Self { builder: ProgramBuilder::new(n_states + 1)?, layout, tables: BTreeMap::new(), n_states };
-        for table in tabulated {
-            let block = assembler.look_up(table)?;
-            assembler.tables.insert(table.variable, block);
+    /// Starts with the states that depend on V alone.
+    pub fn new(
+        n_states: usize,
+        formula: &'a Formula,
+        layout: &'a Layout,
+        tabulated: &'a [Tabulated],
+    ) -> Result<Self> {
+        let mut assembler = Self {
+            builder: ProgramBuilder::new(n_states + 1)?,
+            formula,
+            layout,
+            tabulated,
+            tables: BTreeMap::new(),
+            next: vec![None; n_states],
+            products: vec![None; formula.terms.len()],
+        };
+        let n_gates = formula.gates.len();
+        if n_gates > 0 {
+            let table = assembler.table(V)?;
+            let inputs: Vec<Place> = formula.gates.iter().map(|&s| (BlockId::INPUT, s)).collect();
+            let state = assembler.gather(&inputs)?;
+            let rate = assembler.builder.slice(table, 0, n_gates)?;
+            let drive = assembler.builder.slice(table, n_gates, n_gates)?;
+            let relaxed = assembler.builder.push(Operation::Relax { state, rate, drive })?;
+            formula.gates.iter().enumerate().for_each(|(i, &g)| assembler.next[g] = Some((relaxed, i)));
+        }
+        for (i, &state) in formula.memoryless.iter().enumerate() {
+            assembler.next[state] = Some((assembler.table(V)?, 2 * n_gates + i));
+        }
+        for &state in &formula.constant {
+            assembler.next[state] = Some((BlockId::INPUT, state));
         }
         Ok(assembler)
     }
 
-    fn look_up(&mut self, tabulated: &Tabulated) -> Result<BlockId> {
+    fn n_states(&self) -> usize {
+        self.next.len()
+    }
+
+    /// Where a state is, which is known.
+    fn place(&self, coordinate: Coordinate) -> Place {
+        match coordinate.after {
+            true => self.next[coordinate.state].expect("the order of states was checked"),
+            false => (BlockId::INPUT, coordinate.state),
+        }
+    }
+
+    fn is_known(&self, term: &Term) -> bool {
+        term.coordinates().all(|c| !c.after || self.next[c.state].is_some())
+    }
+
+    /// The functions of one variable, looked up.
+    fn table(&mut self, variable: Coordinate) -> Result<BlockId> {
+        if let Some(&block) = self.tables.get(&variable) {
+            return Ok(block);
+        }
+        let tabulated =
+            self.tabulated.iter().find(|t| t.variable == variable).expect("every variable has a table");
+        let x = self.place(variable);
+        let x = self.gather(&[x])?;
+        let block = self.look_up(tabulated, x)?;
+        self.tables.insert(variable, block);
+        Ok(block)
+    }
+
+    fn look_up(&mut self, tabulated: &Tabulated, x: BlockId) -> Result<BlockId> {
         let b = &mut self.builder;
-        let x = b.slice(BlockId::INPUT, tabulated.variable, 1)?;
         let smooth = b.push(Operation::Table { input: x, table: tabulated.table.clone() })?;
         if tabulated.jumps.is_empty() {
             return Ok(smooth);
@@ -117,29 +178,23 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    fn column_of(&self, function: &Function) -> Place {
-        let columns = &self.layout.functions[&function.variable];
+    fn column_of(&mut self, function: &Function) -> Result<Place> {
+        let columns = &self.layout.functions[&function.variable()];
         let column = columns.iter().position(|f| f == function).expect("laid out");
-        (self.tables[&function.variable], column)
+        Ok((self.table(function.variable())?, column))
     }
 
-    /// The product of every term.
-    pub fn products(&mut self, formula: &Formula) -> Result<Vec<Place>> {
-        let factors: Vec<Vec<Place>> = formula
-            .terms
-            .iter()
-            .map(|t| {
-                let functions = t.functions.iter().map(|f| self.column_of(f));
-                functions.chain(t.states.iter().map(|&s| (BlockId::INPUT, s))).collect()
-            })
-            .collect();
-        // Terms come with most factors first: each multiplication takes the first so many.
-        let mut finished: Vec<Place> = vec![(BlockId::INPUT, 0); factors.len()];
+    /// The products of lists of factors, in their order; nothing multiplied is 1.
+    fn multiply(&mut self, factors: &[Vec<Place>]) -> Result<Vec<Place>> {
+        let mut order: Vec<usize> = (0..factors.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(factors[i].len()));
+        let most = order.first().map_or(0, |&i| factors[i].len());
+        let mut finished: Vec<Option<Place>> = vec![None; factors.len()];
         let mut product: Option<BlockId> = None;
-        let most = factors.first().map_or(0, Vec::len);
+        // Those with most factors come first: each multiplication takes the first so many.
         for k in 0..most {
-            let n = factors.iter().take_while(|f| f.len() > k).count();
-            let next: Vec<Place> = factors[..n].iter().map(|f| f[k]).collect();
+            let n = order.iter().take_while(|&&i| factors[i].len() > k).count();
+            let next: Vec<Place> = order[..n].iter().map(|&i| factors[i][k]).collect();
             let next = self.gather(&next)?;
             let block = match product {
                 None => next,
@@ -151,89 +206,162 @@ impl<'a> Assembler<'a> {
                     self.builder.binary(BinaryOperator::Multiply, before, next)?
                 }
             };
-            (0..n).for_each(|i| finished[i] = (block, i));
+            order[..n].iter().enumerate().for_each(|(place, &i)| finished[i] = Some((block, place)));
             product = Some(block);
         }
-        Ok(finished)
+        let one = match finished.contains(&None) {
+            true => Some((self.builder.constant([1.0])?, 0)),
+            false => None,
+        };
+        Ok(finished.into_iter().map(|place| place.or(one).expect("a factor or one")).collect())
     }
 
-    /// What the terms and the stimulus add to the summed states, in their order.
-    fn sums(&mut self, formula: &Formula, products: &[Place]) -> Result<BlockId> {
-        let mut finished = products.to_vec();
-        let mut weights: Vec<Vec<f32>> =
-            formula.terms.iter().map(|t| target_column(&t.targets, &formula.summed)).collect();
-        let stimulated = target_column(&formula.stimulus, &formula.summed);
-        finished.push((BlockId::INPUT, self.n_states));
-        weights.push(stimulated);
-        let all = self.gather(&finished)?;
-        let rows = (0..formula.summed.len()).flat_map(|row| weights.iter().map(move |w| w[row])).collect();
-        self.builder.dense(all, rows, vec![0.0; formula.summed.len()], Activation::Linear)
+    /// Computes the products of the terms numbered `wanted`, which are known.
+    pub fn compute(&mut self, wanted: &[usize]) -> Result<()> {
+        let formula = self.formula;
+        let wanted: Vec<usize> = wanted.iter().copied().filter(|&i| self.products[i].is_none()).collect();
+        let mut polynomials: Vec<&Vec<(f64, Vec<Coordinate>)>> = Vec::new();
+        for &i in &wanted {
+            let polynomial = &formula.terms[i].polynomial;
+            if polynomial.len() > 1 && !polynomials.contains(&polynomial) {
+                polynomials.push(polynomial);
+            }
+        }
+        let sums = self.polynomials(&polynomials)?;
+        let mut factors = Vec::new();
+        for &i in &wanted {
+            let term = &formula.terms[i];
+            let mut of_term = Vec::new();
+            for function in &term.functions {
+                of_term.push(self.column_of(function)?);
+            }
+            match &term.polynomial[..] {
+                [] => {}
+                [(_, powers)] => of_term.extend(powers.iter().map(|&c| self.place(c))),
+                _ => of_term.extend(polynomials.iter().position(|p| **p == term.polynomial).map(|k| sums[k])),
+            }
+            factors.push(of_term);
+        }
+        for (&i, place) in wanted.iter().zip(self.multiply(&factors)?) {
+            self.products[i] = Some(place);
+        }
+        Ok(())
+    }
+
+    /// Sums of weighted products of states.
+    fn polynomials(&mut self, polynomials: &[&Vec<(f64, Vec<Coordinate>)>]) -> Result<Vec<Place>> {
+        let mut all: Vec<&Vec<Coordinate>> = Vec::new();
+        for (_, powers) in polynomials.iter().flat_map(|p| p.iter()) {
+            if !all.contains(&powers) {
+                all.push(powers);
+            }
+        }
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Of products with as many factors, neighbours have the same place in them, so that they are copied together.
+        all.sort_by_key(|powers| std::cmp::Reverse(powers.len()));
+        let factors: Vec<Vec<Place>> =
+            all.iter().map(|powers| powers.iter().map(|&c| self.place(c)).collect()).collect();
+        let products = self.multiply(&factors)?;
+        let products = self.gather(&products)?;
+        let weight = |polynomial: &Vec<(f64, Vec<Coordinate>)>, powers: &Vec<Coordinate>| -> f32 {
+            polynomial.iter().filter(|(_, p)| p == powers).map(|(w, _)| *w as f32).sum()
+        };
+        let weights = polynomials.iter().flat_map(|p| all.iter().map(|powers| weight(p, powers))).collect();
+        let block =
+            self.builder.dense(products, weights, vec![0.0; polynomials.len()], Activation::Linear)?;
+        Ok((0..polynomials.len()).map(|i| (block, i)).collect())
+    }
+
+    /// Adds what terms and the stimulus bring to `states`, of which all terms are known.
+    fn sum(&mut self, states: &[StateIndex]) -> Result<()> {
+        let formula = self.formula;
+        let concerned = |term: &Term| term.targets.iter().any(|t| states.contains(&t.0));
+        let wanted: Vec<usize> = (0..formula.terms.len()).filter(|&i| concerned(&formula.terms[i])).collect();
+        self.compute(&wanted)?;
+        let mut places: Vec<Place> = wanted.iter().map(|&i| self.products[i].expect("computed")).collect();
+        let weight = |i: usize| match &formula.terms[i].polynomial[..] {
+            [(weight, _)] => *weight,
+            _ => 1.0,
+        };
+        let mut columns: Vec<Vec<f32>> =
+            wanted.iter().map(|&i| target_column(&formula.terms[i].targets, states, weight(i))).collect();
+        places.push((BlockId::INPUT, self.n_states()));
+        columns.push(target_column(&formula.stimulus, states, 1.0));
+        let all = self.gather(&places)?;
+        let rows = (0..states.len()).flat_map(|row| columns.iter().map(move |c| c[row])).collect();
+        let change = self.builder.dense(all, rows, vec![0.0; states.len()], Activation::Linear)?;
+        let before: Vec<Place> = states.iter().map(|&s| (BlockId::INPUT, s)).collect();
+        let before = self.gather(&before)?;
+        let sum = self.builder.binary(BinaryOperator::Add, before, change)?;
+        states.iter().enumerate().for_each(|(i, &s)| self.next[s] = Some((sum, i)));
+        Ok(())
     }
 
     /// Ends with features of the cell alone.
-    pub fn finish_features(mut self, formula: &Formula, features: &[Feature]) -> Result<Program> {
-        let products = self.products(formula)?;
-        let output = self.features(features, &products)?;
+    pub fn finish_features(mut self, features: &[Feature]) -> Result<Program> {
+        let output = self.features(features)?;
         Ok(self.builder.finish(output))
     }
 
     /// Ends with the next value of every state; states that nothing describes stay as they are.
-    pub fn finish(mut self, formula: &Formula, learned: &[Learned]) -> Result<Program> {
-        let products = self.products(formula)?;
-        let mut next: Vec<Option<Place>> = vec![None; self.n_states];
-        let inputs =
-            |states: &[StateIndex]| -> Vec<Place> { states.iter().map(|&s| (BlockId::INPUT, s)).collect() };
-        let n_gates = formula.gates.len();
-        if n_gates > 0 {
-            let table = self.tables[&0];
-            let state = self.gather(&inputs(&formula.gates))?;
-            let rate = self.builder.slice(table, 0, n_gates)?;
-            let drive = self.builder.slice(table, n_gates, n_gates)?;
-            let relaxed = self.builder.push(Operation::Relax { state, rate, drive })?;
-            formula.gates.iter().enumerate().for_each(|(i, &g)| next[g] = Some((relaxed, i)));
-        }
-        for (i, &state) in formula.memoryless.iter().enumerate() {
-            next[state] = Some((self.tables[&0], 2 * n_gates + i));
-        }
-        for &state in &formula.constant {
-            next[state] = Some((BlockId::INPUT, state));
-        }
-        if !formula.summed.is_empty() {
-            let change = self.sums(formula, &products)?;
-            let state = self.gather(&inputs(&formula.summed))?;
-            let sum = self.builder.binary(BinaryOperator::Add, state, change)?;
-            formula.summed.iter().enumerate().for_each(|(i, &s)| next[s] = Some((sum, i)));
-        }
+    pub fn finish(mut self, learned: &[Learned]) -> Result<Program> {
+        let formula = self.formula;
         if !learned.is_empty() {
-            let states: Vec<StateIndex> = learned.iter().map(|l| l.state).collect();
-            let mut changes = Vec::new();
-            for network in learned {
-                changes.push((self.increment(network, &products)?, 0));
-            }
-            let mut change = self.gather(&changes)?;
-            let stimulated = target_column(&formula.stimulus, &states);
-            if stimulated.iter().any(|&w| w != 0.0) {
-                let stimulus = self.builder.slice(BlockId::INPUT, self.n_states, 1)?;
-                let zeros = vec![0.0; states.len()];
-                let added = self.builder.dense(stimulus, stimulated, zeros, Activation::Linear)?;
-                change = self.builder.binary(BinaryOperator::Add, change, added)?;
-            }
-            let state = self.gather(&inputs(&states))?;
-            let sum = self.builder.binary(BinaryOperator::Add, state, change)?;
-            let bound = |i: usize| learned.iter().map(|l| l.bounds[i] as f32).collect::<Vec<_>>();
-            let (low, high) = (self.builder.constant(bound(0))?, self.builder.constant(bound(1))?);
-            let above = self.builder.binary(BinaryOperator::Maximum, sum, low)?;
-            let inside = self.builder.binary(BinaryOperator::Minimum, above, high)?;
-            states.iter().enumerate().for_each(|(i, &s)| next[s] = Some((inside, i)));
+            self.learned(learned)?;
         }
-        let next: Vec<Place> =
-            next.into_iter().enumerate().map(|(s, place)| place.unwrap_or((BlockId::INPUT, s))).collect();
+        for &state in &formula.unknown {
+            self.next[state].get_or_insert((BlockId::INPUT, state));
+        }
+        let mut left = formula.summed.clone();
+        while !left.is_empty() {
+            let terms = |state: StateIndex| {
+                formula.terms.iter().filter(move |t| t.targets.iter().any(|target| target.0 == state))
+            };
+            let (ready, rest): (Vec<_>, Vec<_>) =
+                left.iter().copied().partition(|&state| terms(state).all(|term| self.is_known(term)));
+            if ready.is_empty() {
+                return Err(Error::numeric(format!(
+                    "states {rest:?} need each other's values after the step"
+                )));
+            }
+            self.sum(&ready)?;
+            left = rest;
+        }
+        let next: Vec<Place> = self.next.iter().map(|place| place.expect("every state has a role")).collect();
         let output = self.gather(&next)?;
         Ok(self.builder.finish(output))
     }
+
+    /// Adds what networks and the stimulus bring to their states.
+    fn learned(&mut self, learned: &[Learned]) -> Result<()> {
+        let states: Vec<StateIndex> = learned.iter().map(|l| l.state).collect();
+        let mut changes = Vec::new();
+        for network in learned {
+            changes.push((self.increment(network)?, 0));
+        }
+        let mut change = self.gather(&changes)?;
+        let stimulated = target_column(&self.formula.stimulus, &states, 1.0);
+        if stimulated.iter().any(|&w| w != 0.0) {
+            let stimulus = self.builder.slice(BlockId::INPUT, self.n_states(), 1)?;
+            let zeros = vec![0.0; states.len()];
+            let added = self.builder.dense(stimulus, stimulated, zeros, Activation::Linear)?;
+            change = self.builder.binary(BinaryOperator::Add, change, added)?;
+        }
+        let inputs: Vec<Place> = states.iter().map(|&s| (BlockId::INPUT, s)).collect();
+        let state = self.gather(&inputs)?;
+        let sum = self.builder.binary(BinaryOperator::Add, state, change)?;
+        let bound = |i: usize| learned.iter().map(|l| l.bounds[i] as f32).collect::<Vec<_>>();
+        let (low, high) = (self.builder.constant(bound(0))?, self.builder.constant(bound(1))?);
+        let above = self.builder.binary(BinaryOperator::Maximum, sum, low)?;
+        let inside = self.builder.binary(BinaryOperator::Minimum, above, high)?;
+        states.iter().enumerate().for_each(|(i, &s)| self.next[s] = Some((inside, i)));
+        Ok(())
+    }
 }
 
-fn target_column(targets: &[(StateIndex, f64)], states: &[StateIndex]) -> Vec<f32> {
-    let of = |state| targets.iter().filter(|t| t.0 == state).map(|t| t.1 as f32).sum();
+fn target_column(targets: &[(StateIndex, f64)], states: &[StateIndex], factor: f64) -> Vec<f32> {
+    let of = |state| targets.iter().filter(|t| t.0 == state).map(|t| (factor * t.1) as f32).sum();
     states.iter().map(|&s| of(s)).collect()
 }

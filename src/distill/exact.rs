@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ask::Asker;
 use super::assemble::{Assembler, Layout};
+use super::function::Coordinate;
 use super::grid::{Samples, Tabulated};
 use super::network::{Feature, Learned};
 use super::quantity::Quantities;
@@ -13,8 +14,8 @@ use crate::harvest::Visited;
 use crate::program::Program;
 use crate::structure::{StateIndex, Structure};
 
-/// Intervals of the finest table.
-const FINEST: usize = 8192;
+/// Intervals of the finest table of V, and of those of other states.
+const FINEST: [usize; 2] = [8192, 2048];
 /// Intervals of the coarsest table.
 const COARSEST: usize = 64;
 /// Visited cells at which one step is compared.
@@ -27,14 +28,18 @@ const GAIN: f64 = 0.1;
 /// Relative errors that single precision has anyway.
 const ROUNDING: f64 = 1e-6;
 
+fn finest(variable: Coordinate) -> usize {
+    if variable.state == 0 { FINEST[0] } else { FINEST[1] }
+}
+
 /// Tables and terms with the spacing chosen.
 pub struct Exact {
     pub formula: Formula,
     pub layout: Layout,
-    samples: BTreeMap<StateIndex, Samples>,
+    samples: BTreeMap<Coordinate, Samples>,
     steps: Steps,
     /// Intervals of every table.
-    pub intervals: BTreeMap<StateIndex, usize>,
+    pub intervals: BTreeMap<Coordinate, usize>,
 }
 
 /// One step of visited cells by the model.
@@ -83,8 +88,9 @@ impl Exact {
         visited: &Visited,
         ranges: &[[f64; 2]],
         accuracy: f64,
+        separation: f64,
     ) -> Result<Self> {
-        let formula = Formula::new(quantities, asker, visited, ranges)?;
+        let formula = Formula::new(quantities, asker, visited, ranges, separation)?;
         let mut exact = Self {
             layout: Layout::new(&formula),
             formula,
@@ -126,9 +132,10 @@ impl Exact {
         self.samples.clear();
         self.intervals.clear();
         for (&variable, functions) in &self.layout.functions {
-            let samples = Samples::new(quantities, asker, functions, ranges[variable], FINEST)?;
+            let n = finest(variable);
+            let samples = Samples::new(quantities, asker, functions, ranges[variable.state], n)?;
             self.samples.insert(variable, samples);
-            self.intervals.insert(variable, FINEST);
+            self.intervals.insert(variable, n);
         }
         Ok(())
     }
@@ -141,7 +148,7 @@ impl Exact {
             let pairs = errors.iter().zip(&finest).enumerate();
             pairs.filter(|(j, _)| !learned.contains(j)).all(|(_, (e, f))| *e <= accuracy.max(1.05 * f))
         };
-        let variables: Vec<StateIndex> = self.intervals.keys().copied().collect();
+        let variables: Vec<Coordinate> = self.intervals.keys().copied().collect();
         for variable in variables {
             loop {
                 let n = self.intervals[&variable];
@@ -162,10 +169,10 @@ impl Exact {
     pub fn refine(&mut self) -> Result<bool> {
         let mut errors = self.errors()?;
         let mut refined = false;
-        let variables: Vec<StateIndex> = self.intervals.keys().copied().collect();
+        let variables: Vec<Coordinate> = self.intervals.keys().copied().collect();
         for variable in variables {
             let n = self.intervals[&variable];
-            if n >= FINEST {
+            if n >= finest(variable) {
                 continue;
             }
             self.intervals.insert(variable, 2 * n);
@@ -191,16 +198,16 @@ impl Exact {
 
     /// Exact states as the terms say, others as the networks; states without either stay as they are.
     pub fn program(&self, learned: &[Learned]) -> Result<Program> {
-        self.assembler()?.finish(&self.formula, learned)
+        self.assemble(|assembler| assembler.finish(learned))
     }
 
     /// The features of a cell as a program.
     pub fn features(&self, features: &[Feature]) -> Result<Program> {
-        self.assembler()?.finish_features(&self.formula, features)
+        self.assemble(|assembler| assembler.finish_features(features))
     }
 
-    fn assembler(&self) -> Result<Assembler<'_>> {
-        Assembler::new(self.n_states(), &self.layout, &self.tables())
+    fn assemble(&self, finish: impl FnOnce(Assembler) -> Result<Program>) -> Result<Program> {
+        finish(Assembler::new(self.n_states(), &self.formula, &self.layout, &self.tables())?)
     }
 
     fn n_states(&self) -> usize {

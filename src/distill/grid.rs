@@ -1,11 +1,10 @@
 //! Functions of one state on a uniform grid: where their jumps are, how fine it has to be.
 
 use super::ask::Asker;
-use super::function::{Function, evaluate};
+use super::function::{Coordinate, Function, evaluate};
 use super::quantity::Quantities;
 use crate::error::{Error, Result};
 use crate::program::Table;
-use crate::structure::StateIndex;
 
 /// Intervals of the grid on which jumps are looked for.
 const COARSE: usize = 512;
@@ -33,7 +32,7 @@ impl Jump {
 /// Functions of one state, side by side on a grid, and their jumps apart: function = table + Σ heights of the jumps below x.
 #[derive(Clone, Debug)]
 pub struct Tabulated {
-    pub variable: StateIndex,
+    pub variable: Coordinate,
     pub table: Table,
     pub jumps: Vec<Jump>,
 }
@@ -41,7 +40,7 @@ pub struct Tabulated {
 /// Values of functions of one state on a fine grid, from which tables of any coarser spacing are made.
 #[derive(Clone, Debug)]
 pub struct Samples {
-    variable: StateIndex,
+    variable: Coordinate,
     width: usize,
     first: f32,
     /// Rows of the finest table in a unit of the state; values lie at half rows.
@@ -78,11 +77,11 @@ impl Samples {
                 "{:?} is {} where state {} is {}",
                 functions[i % width].sections.first().map(|s| s.quantity),
                 values[i],
-                functions[0].variable,
+                functions[0].variable().state,
                 xs[i / width]
             )));
         }
-        Ok(Self { variable: functions[0].variable, width, first, rows_per_unit, values, jumps })
+        Ok(Self { variable: functions[0].variable(), width, first, rows_per_unit, values, jumps })
     }
 
     /// Intervals of the finest table.
@@ -154,7 +153,10 @@ fn finite_range(
     let high = (n / 2..=n).take_while(|&i| good(i)).last();
     match (low, high) {
         (Some(low), Some(high)) if high > low => Ok([xs[low], xs[high]]),
-        _ => Err(Error::numeric(format!("a function of state {} is not finite", functions[0].variable))),
+        _ => Err(Error::numeric(format!(
+            "a function of state {} is not finite",
+            functions[0].variable().state
+        ))),
     }
 }
 

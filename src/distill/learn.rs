@@ -8,6 +8,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use super::ask::Asker;
 use super::exact::Exact;
 use super::fit;
+use super::function::Coordinate;
 use super::network::{Feature, Layer, Learned};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -123,10 +124,11 @@ impl<'a> Learner<'a> {
             }
         }
         for (i, term) in self.exact.formula.terms.iter().enumerate() {
-            let known = |s: &StateIndex| parents.contains(s);
-            let of_parents =
-                term.states.iter().all(known) && term.functions.iter().all(|f| known(&f.variable));
-            if of_parents && term.states.len() + term.functions.len() > 1 {
+            // After the step, only gates are known before networks speak.
+            let known = |c: Coordinate| {
+                parents.contains(&c.state) && (!c.after || structure.states[c.state].role == Role::Gate)
+            };
+            if term.coordinates().all(known) && !term.is_single() {
                 features.push(Feature::Term(i));
             }
         }
@@ -224,8 +226,14 @@ impl<'a> Learner<'a> {
         Ok(())
     }
 
-    /// Trains for `time`, all networks side by side, with a rate that falls to 0. `go_on` is asked now and then.
-    pub fn train(&mut self, time: Duration, go_on: &dyn Fn() -> bool) -> Result<Vec<Learned>> {
+    /// Trains for `iterations`, or for `time` if that is over earlier, all networks side by side, with a rate that falls to 0. Where
+    /// time suffices, the clock has no part in it. `go_on` is asked before each iteration.
+    pub fn train(
+        &mut self,
+        iterations: u64,
+        time: Duration,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Vec<Learned>> {
         self.prepare(false)?;
         let began = Instant::now();
         self.tasks.iter_mut().for_each(|task| task.fit.restart());
@@ -241,7 +249,8 @@ impl<'a> Learner<'a> {
                 task.fit.step(&chosen, rate, task.width, task.scale / task.deviation, LINEAR);
             }
             iteration += 1;
-            fraction = began.elapsed().as_secs_f64() / time.as_secs_f64();
+            let of_time = began.elapsed().as_secs_f64() / time.as_secs_f64();
+            fraction = (iteration as f64 / iterations as f64).max(of_time);
         }
         log::info!("{iteration} iterations on {} cells", self.cells.len() / self.domain.len());
         self.tasks.iter().map(|task| task.learned(self.domain)).collect()

@@ -15,6 +15,7 @@ mod grid;
 mod learn;
 mod long;
 mod network;
+mod pieces;
 mod quantity;
 mod separate;
 mod terms;
@@ -36,7 +37,7 @@ use crate::error::Result;
 use crate::harvest::{self, Visited};
 use crate::protocol::Pulse;
 use crate::step_function::StepFunction;
-use crate::structure::{StateIndex, Structure};
+use crate::structure::Structure;
 use crate::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
 use crate::verify::SurrogateCells;
 
@@ -88,8 +89,8 @@ pub struct Summary {
     pub training_cycle_lengths: Vec<f64>,
     /// Relative errors of action potentials and root mean square error of V.
     pub departure: Departure,
-    /// Table intervals by state.
-    pub intervals: std::collections::BTreeMap<StateIndex, usize>,
+    /// Table intervals by state; a prime marks values after the step.
+    pub intervals: std::collections::BTreeMap<String, usize>,
     /// Number of products of which increments are sums.
     pub terms: usize,
     /// States that networks learned.
@@ -103,12 +104,21 @@ pub struct Summary {
 /// Parts of the target that are left to the tables' spacing.
 const TABLES_SHARE: f64 = 0.25;
 
+/// What is not better by this factor is not worth more memory.
+const WORTH: f64 = 0.8;
+
 /// Relative departure of single steps with which the choice of the spacing begins.
 const ONE_STEP: f64 = 1e-3;
+
+/// Errors of separated functions, as a part of the median increment: coarse ones make fewer products, finer ones follow where they do
+/// not suffice.
+const SEPARATIONS: [f64; 3] = [1e-3, 1e-4, 1e-5];
 
 /// Parts of the budget for the training of networks: the first, and one for each round that learns from the surrogate's own
 /// mistakes.
 const ROUNDS: [f64; 5] = [0.3, 0.15, 0.15, 0.15, 0.25];
+/// Iterations of all rounds, where the budget suffices.
+const ITERATIONS: f64 = 150_000.0;
 /// Of the harvests for networks: time in ms and cells. Tables need to know the domain only; networks every corner of it.
 const LEARNED_FROM: (f64, usize) = (1500.0, 96);
 
@@ -136,7 +146,7 @@ pub fn distill(
     let quantities = Quantities::new(structure, &asker, &domain)?;
     progress("tabulating");
     let mut exact = match options.form {
-        Form::Structured => Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP)?,
+        Form::Structured => Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, SEPARATIONS[0])?,
         Form::BlackBox => Exact::nothing(structure),
     };
     let initial_state = asker.initial_state().to_vec();
@@ -146,16 +156,35 @@ pub fn distill(
     };
     let mut best: Option<(Surrogate, Departure)> = None;
     if exact.formula.unknown.is_empty() {
-        loop {
-            let surrogate = make(exact.program(&[])?)?;
-            let (departure, _) = depart(&surrogate)?;
-            progress(&format!(
-                "{} intervals of V: {departure}",
-                exact.intervals.get(&0).copied().unwrap_or(0)
-            ));
-            best = Some((surrogate, departure));
-            if departure.apd90 <= TABLES_SHARE * options.apd90 || !go_on() || !exact.refine()? {
-                break;
+        'separations: for finer in SEPARATIONS[1..].iter().map(Some).chain([None]) {
+            let mut before = f64::INFINITY;
+            loop {
+                let surrogate = make(exact.program(&[])?)?;
+                let (departure, _) = depart(&surrogate)?;
+                let terms = exact.formula.terms.len();
+                let intervals = exact.intervals.values().max().copied().unwrap_or(0);
+                progress(&format!("{terms} products, up to {intervals} intervals: {departure}"));
+                if best
+                    .as_ref()
+                    .is_none_or(|(_, b)| departure.apd90 < WORTH * b.apd90 || !b.apd90.is_finite())
+                {
+                    best = Some((surrogate, departure));
+                }
+                if departure.apd90 <= TABLES_SHARE * options.apd90 || !go_on() {
+                    break 'separations;
+                }
+                // Tables that are not what limits are not refined further.
+                if departure.apd90 > WORTH * before || !exact.refine()? {
+                    break;
+                }
+                before = departure.apd90;
+            }
+            if let Some(&finer) = finer {
+                progress("separating more finely");
+                let finer = Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, finer)?;
+                if finer.formula.unknown.is_empty() {
+                    exact = finer;
+                }
             }
         }
     } else {
@@ -179,7 +208,8 @@ pub fn distill(
         };
         for (round, share) in ROUNDS.iter().enumerate() {
             progress(&format!("training, round {}", round + 1));
-            let learned = learner.train(options.budget.mul_f64(*share), go_on)?;
+            let iterations = (ITERATIONS * share) as u64;
+            let learned = learner.train(iterations, options.budget.mul_f64(*share), go_on)?;
             let surrogate = make(exact.program(&learned)?)?;
             let (departure, late) = depart(&surrogate)?;
             progress(&format!("round {}: {departure}", round + 1));
@@ -201,7 +231,13 @@ pub fn distill(
     let summary = Summary {
         training_cycle_lengths: options.cycle_lengths.clone(),
         departure,
-        intervals: exact.intervals.clone(),
+        intervals: exact
+            .intervals
+            .iter()
+            .map(|(c, &n)| {
+                (format!("{}{}", structure.states[c.state].name, if c.after { "′" } else { "" }), n)
+            })
+            .collect(),
         terms: exact.formula.terms.len(),
         learned: exact.formula.unknown.iter().map(|&s| structure.states[s].name.clone()).collect(),
         seed: options.seed,

@@ -1,6 +1,6 @@
 //! A network that gives the increment of one state, as part of a program.
 
-use super::assemble::{Assembler, Place};
+use super::assemble::Assembler;
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::program::{BinaryOperator, BlockId, Operation};
@@ -42,12 +42,14 @@ const STEEPEST: f32 = 20.0;
 
 impl Assembler<'_> {
     /// The features side by side.
-    pub fn features(&mut self, features: &[Feature], terms: &[Place]) -> Result<BlockId> {
+    pub fn features(&mut self, features: &[Feature]) -> Result<BlockId> {
+        let term = |feature: &Feature| if let Feature::Term(i) = feature { Some(*i) } else { None };
+        self.compute(&features.iter().filter_map(term).collect::<Vec<_>>())?;
         let mut places = Vec::new();
         for feature in features {
             places.push(match *feature {
                 Feature::State(state) => (BlockId::INPUT, state),
-                Feature::Term(i) => terms[i],
+                Feature::Term(i) => self.products[i].expect("computed"),
                 Feature::Saturation { state, half } => {
                     let x = self.builder.slice(BlockId::INPUT, state, 1)?;
                     let half = self.builder.constant([half as f32])?;
@@ -60,9 +62,9 @@ impl Assembler<'_> {
     }
 
     /// The increment that a network gives.
-    pub fn increment(&mut self, learned: &Learned, terms: &[Place]) -> Result<BlockId> {
+    pub fn increment(&mut self, learned: &Learned) -> Result<BlockId> {
         let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
-        let mut block = self.features(&learned.features, terms)?;
+        let mut block = self.features(&learned.features)?;
         for layer in &learned.layers {
             block =
                 self.builder.dense(block, single(&layer.weights), single(&layer.bias), layer.activation)?;

@@ -1,9 +1,8 @@
 //! The functions that a cell model is made of, evaluated by asking it.
 
 use super::ask::{Asker, solve};
-use super::domain::FRACTION;
 use crate::error::Result;
-use crate::structure::{Group, Monomial, Role, StateIndex, Structure};
+use crate::structure::{Increment, Monomial, Role, StateIndex, Structure};
 
 /// A function of some states, found in the answers to one or more questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,15 +19,21 @@ pub enum Quantity {
     Remainder { increment: usize },
 }
 
-/// How the coefficients of a group follow from increments at nodes: every combination of one value a member.
-struct Polynomial {
-    members: Vec<StateIndex>,
-    /// Node after node, one number a member.
-    nodes: Vec<f64>,
-    /// Monomial after monomial, one weight a node.
+/// How the coefficient of a monomial follows from increments at nodes: every combination of values of its factors, all others being 0.
+struct Nodes {
+    factors: Vec<StateIndex>,
+    /// Node after node, one number a factor.
+    places: Vec<f64>,
+    /// One a node.
     weights: Vec<f64>,
-    /// The monomials' values at the reference state.
-    at_reference: Vec<f64>,
+}
+
+/// What is asked about an increment.
+struct OfIncrement {
+    /// All factors of its products: they are 0 unless a node says otherwise.
+    factors: Vec<StateIndex>,
+    /// By group and monomial.
+    nodes: Vec<Vec<Nodes>>,
 }
 
 /// Asks for quantities of one structure.
@@ -39,78 +44,76 @@ pub struct Quantities<'s> {
     /// Largest values of the states.
     sizes: Vec<f64>,
     gates: Vec<StateIndex>,
-    /// By increment and group.
-    polynomials: Vec<Vec<Polynomial>>,
+    increments: Vec<OfIncrement>,
 }
 
-impl Polynomial {
-    fn new(group: &Group, ranges: &[[f64; 2]], reference: &[f64]) -> Result<Self> {
-        let axes: Vec<Vec<f64>> = group
-            .members
-            .iter()
-            .map(|&(state, degree)| {
-                let [low, high] = ranges[state];
-                (0..=degree).map(|i| low + (high - low) * f64::from(i) / f64::from(degree.max(1))).collect()
-            })
-            .collect();
-        let members: Vec<StateIndex> = group.members.iter().map(|m| m.0).collect();
-        let n_nodes: usize = axes.iter().map(Vec::len).product();
-        let mut nodes = Vec::with_capacity(n_nodes * members.len());
-        for mut i in 0..n_nodes {
-            nodes.extend(axes.iter().map(|axis| (axis[i % axis.len()], i /= axis.len()).0));
-        }
-        let exponents = |monomial: &Monomial| -> Vec<u32> {
-            let of = |state| monomial.exponents.iter().find(|e| e.0 == state).map_or(0, |e| e.1);
-            members.iter().map(|&m| of(m)).collect()
+impl Nodes {
+    /// For `monomial`, one of those of a group; `sizes` are the largest values of states.
+    fn new(monomial: &Monomial, group: &[Monomial], sizes: &[f64]) -> Result<Self> {
+        let axis = |&(state, degree): &(StateIndex, u32)| -> Vec<f64> {
+            (0..=degree).map(|i| sizes[state] * f64::from(i) / f64::from(degree)).collect()
         };
-        let wanted: Vec<Vec<u32>> = group.monomials.iter().map(exponents).collect();
-        let product =
-            |e: &[u32], x: &[f64]| -> f64 { e.iter().zip(x).map(|(&e, x)| x.powi(e as i32)).product() };
+        let factors: Vec<StateIndex> = monomial.exponents.iter().map(|e| e.0).collect();
+        // Of the same factors another monomial may have a higher power.
+        let highest = |state: StateIndex| {
+            let of = |m: &Monomial| m.exponents.iter().find(|e| e.0 == state).map_or(0, |e| e.1);
+            group.iter().map(of).max().unwrap_or(1)
+        };
+        let axes: Vec<Vec<f64>> = factors.iter().map(|&state| axis(&(state, highest(state)))).collect();
+        let n_nodes: usize = axes.iter().map(Vec::len).product();
+        let mut places = Vec::with_capacity(n_nodes * factors.len());
+        for mut i in 0..n_nodes {
+            places.extend(axes.iter().map(|axis| (axis[i % axis.len()], i /= axis.len()).0));
+        }
+        let inside = |m: &&Monomial| m.exponents.iter().all(|e| factors.contains(&e.0));
+        let exponents = |m: &Monomial| -> Vec<i32> {
+            let of = |state| m.exponents.iter().find(|e| e.0 == state).map_or(0, |e| e.1 as i32);
+            factors.iter().map(|&f| of(f)).collect()
+        };
         // Least squares for the monomials that occur and the rest of the increment, which is the same at all nodes: products
         // that do not occur would only spread rounding.
-        let n = wanted.len() + 1;
-        let largest: Vec<f64> = members.iter().map(|&m| ranges[m][0].abs().max(ranges[m][1].abs())).collect();
-        let scales: Vec<f64> = wanted.iter().map(|e| product(e, &largest)).collect();
-        let rows: Vec<Vec<f64>> = nodes
-            .chunks(members.len())
-            .map(|x| wanted.iter().zip(&scales).map(|(e, s)| product(e, x) / s).chain([1.0]).collect())
+        let mut occurring: Vec<Vec<i32>> = vec![exponents(monomial)];
+        occurring.extend(group.iter().filter(inside).filter(|m| *m != monomial).map(exponents));
+        occurring.push(vec![0; factors.len()]);
+        let n = occurring.len();
+        let product = |e: &[i32], x: &[f64]| -> f64 { e.iter().zip(x).map(|(&e, x)| x.powi(e)).product() };
+        let largest: Vec<f64> = factors.iter().map(|&f| sizes[f]).collect();
+        let scales: Vec<f64> = occurring.iter().map(|e| product(e, &largest)).collect();
+        let rows: Vec<Vec<f64>> = places
+            .chunks(factors.len())
+            .map(|x| occurring.iter().zip(&scales).map(|(e, s)| product(e, x) / s).collect())
             .collect();
         let square: Vec<f64> =
             (0..n * n).map(|k| rows.iter().map(|row| row[k / n] * row[k % n]).sum()).collect();
         let transposed: Vec<f64> = (0..n).flat_map(|k| rows.iter().map(move |row| row[k])).collect();
         let mut weights = solve(&square, &transposed, n)?;
-        weights.truncate(wanted.len() * n_nodes);
-        for (row, scale) in weights.chunks_mut(n_nodes).zip(&scales) {
-            row.iter_mut().for_each(|w| *w /= scale);
-        }
-        let there: Vec<f64> = members.iter().map(|&m| reference[m]).collect();
-        let at_reference = wanted.iter().map(|e| product(e, &there)).collect();
-        Ok(Self { members, nodes, weights, at_reference })
+        weights.truncate(n_nodes);
+        weights.iter_mut().for_each(|w| *w /= scales[0]);
+        Ok(Self { factors, places, weights })
     }
+}
 
-    fn n_nodes(&self) -> usize {
-        self.nodes.len() / self.members.len()
+impl OfIncrement {
+    fn new(increment: &Increment, sizes: &[f64]) -> Result<Self> {
+        let members = increment.groups.iter().flat_map(|g| &g.members);
+        let mut nodes = Vec::new();
+        for group in &increment.groups {
+            let of = |m: &Monomial| Nodes::new(m, &group.monomials, sizes);
+            nodes.push(group.monomials.iter().map(of).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(Self { factors: members.map(|m| m.0).collect(), nodes })
     }
 }
 
 impl<'s> Quantities<'s> {
     /// `ranges` are those of all states in which the quantities are to be asked for.
     pub fn new(structure: &'s Structure, asker: &Asker, ranges: &[[f64; 2]]) -> Result<Self> {
-        let mut reference = asker.initial_state().to_vec();
-        // Gates at 0 take whole currents out of a remainder, exactly.
-        for &(member, _) in structure.increments.iter().flat_map(|i| &i.groups).flat_map(|g| &g.members) {
-            if ranges[member] == FRACTION {
-                reference[member] = 0.0;
-            }
-        }
-        let of_groups = |groups: &[Group]| -> Result<Vec<Polynomial>> {
-            groups.iter().map(|g| Polynomial::new(g, ranges, &reference)).collect()
-        };
-        let polynomials = structure.increments.iter().map(|i| of_groups(&i.groups)).collect::<Result<_>>()?;
         let states = structure.states.iter().enumerate();
         let gates = states.filter(|(_, s)| s.role == Role::Gate).map(|(i, _)| i).collect();
-        let sizes = ranges.iter().map(|r| r[0].abs().max(r[1].abs())).collect();
-        Ok(Self { structure, reference, sizes, gates, polynomials })
+        let sizes: Vec<f64> = ranges.iter().map(|r| r[0].abs().max(r[1].abs())).collect();
+        let increments = structure.increments.iter().map(|i| OfIncrement::new(i, &sizes));
+        let increments = increments.collect::<Result<_>>()?;
+        Ok(Self { structure, reference: asker.initial_state().to_vec(), sizes, gates, increments })
     }
 
     pub fn structure(&self) -> &'s Structure {
@@ -158,34 +161,23 @@ impl<'s> Quantities<'s> {
             false => [Ok(Vec::new()), Ok(Vec::new())],
         };
         let (closed, open) = (closed?, open?);
-        let mut increments_at = Answers { base: &base, n, varied, asked: Vec::new() };
+        let mut answers = Answers { quantities: self, base: &base, asked: Vec::new() };
         for (column, quantity) in wanted.iter().enumerate() {
             match *quantity {
                 Quantity::Drive(j) => put(column, &|p| closed[p * n + j]),
                 Quantity::Rate(j) => put(column, &|p| 1.0 - (open[p * n + j] - closed[p * n + j])),
                 Quantity::Value(j) => put(column, &|p| closed[p * n + j]),
                 Quantity::Coefficient { increment, group, monomial } => {
-                    let (polynomial, state) = (&self.polynomials[increment][group], self.state(increment));
-                    let answers = increments_at.of(asker, polynomial)?;
-                    let coefficient = coefficients(polynomial, answers, n, state, monomial);
-                    put(column, &coefficient);
+                    let nodes = &self.increments[increment].nodes[group][monomial];
+                    let (state, n_nodes) = (self.state(increment), nodes.weights.len());
+                    let found = answers.of(asker, increment, &nodes.factors, &nodes.places)?;
+                    let at = |p: usize, k: usize| nodes.weights[k] * found[(p * n_nodes + k) * n + state];
+                    put(column, &|p| (0..n_nodes).map(|k| at(p, k)).sum());
                 }
                 Quantity::Remainder { increment } => {
                     let state = self.state(increment);
-                    let next = asker.next_unstimulated(&base)?;
-                    let mut sums: Vec<f64> =
-                        (0..n_points).map(|p| next[p * n + state] - base[p * n + state]).collect();
-                    for polynomial in &self.polynomials[increment] {
-                        if polynomial.at_reference.iter().all(|&x| x == 0.0) {
-                            continue;
-                        }
-                        let answers = increments_at.of(asker, polynomial)?;
-                        for (monomial, &x) in polynomial.at_reference.iter().enumerate() {
-                            let coefficient = coefficients(polynomial, answers, n, state, monomial);
-                            sums.iter_mut().enumerate().for_each(|(p, sum)| *sum -= x * coefficient(p));
-                        }
-                    }
-                    put(column, &|p| sums[p]);
+                    let found = answers.of(asker, increment, &[], &[])?;
+                    put(column, &|p| found[p * n + state]);
                 }
             }
         }
@@ -198,22 +190,10 @@ impl<'s> Quantities<'s> {
         match quantity {
             Quantity::Drive(j) | Quantity::Rate(j) | Quantity::Value(j) => rounding(j).max(f64::EPSILON),
             Quantity::Coefficient { increment, group, monomial } => {
-                let polynomial = &self.polynomials[increment][group];
-                let weights = &polynomial.weights[monomial * polynomial.n_nodes()..][..polynomial.n_nodes()];
+                let weights = &self.increments[increment].nodes[group][monomial].weights;
                 rounding(self.state(increment)) * weights.iter().map(|w| w.abs()).sum::<f64>()
             }
-            Quantity::Remainder { increment } => {
-                let of = |(group, polynomial): (usize, &Polynomial)| -> f64 {
-                    let at = polynomial.at_reference.iter().enumerate();
-                    let noise = at.map(|(monomial, x)| match *x {
-                        0.0 => 0.0,
-                        x => x.abs() * self.noise(Quantity::Coefficient { increment, group, monomial }),
-                    });
-                    noise.sum()
-                };
-                let groups = self.polynomials[increment].iter().enumerate().map(of).sum::<f64>();
-                rounding(self.state(increment)) + groups
-            }
+            Quantity::Remainder { increment } => rounding(self.state(increment)),
         }
     }
 
@@ -222,51 +202,61 @@ impl<'s> Quantities<'s> {
     }
 }
 
-/// The coefficient of a monomial at each point, from increments of all states at the nodes of each point.
-fn coefficients<'a>(
-    polynomial: &'a Polynomial,
-    increments: &'a [f64],
-    n: usize,
-    state: StateIndex,
-    monomial: usize,
-) -> impl Fn(usize) -> f64 + 'a {
-    let n_nodes = polynomial.n_nodes();
-    let weights = &polynomial.weights[monomial * n_nodes..][..n_nodes];
-    move |p| (0..n_nodes).map(|node| weights[node] * increments[(p * n_nodes + node) * n + state]).sum()
-}
-
-/// Increments at the nodes of groups, asked once where several increments have a group in common.
+/// Increments at nodes, asked once where several quantities need the same.
 struct Answers<'a> {
+    quantities: &'a Quantities<'a>,
     base: &'a [f64],
-    n: usize,
-    varied: &'a [StateIndex],
-    /// Members, nodes and increments.
-    asked: Vec<(Vec<StateIndex>, Vec<f64>, Vec<f64>)>,
+    asked: Vec<Asked<'a>>,
 }
 
-impl Answers<'_> {
-    fn of(&mut self, asker: &mut Asker, polynomial: &Polynomial) -> Result<&[f64]> {
-        let known = |(members, nodes, _): &(Vec<StateIndex>, Vec<f64>, Vec<f64>)| {
-            *members == polynomial.members && *nodes == polynomial.nodes
+struct Asked<'a> {
+    increment: usize,
+    factors: &'a [StateIndex],
+    places: &'a [f64],
+    found: Vec<f64>,
+}
+
+impl<'a> Answers<'a> {
+    /// Increments of all states at each point with `factors` at each of `places`, those of no concern being 0; without factors, at
+    /// each point.
+    fn of(
+        &mut self,
+        asker: &mut Asker,
+        increment: usize,
+        factors: &'a [StateIndex],
+        places: &'a [f64],
+    ) -> Result<&[f64]> {
+        let known = self.quantities;
+        let same = |a: &Asked| {
+            let (one, other) =
+                (&known.structure.increments[a.increment], &known.structure.increments[increment]);
+            let zeros = |i: usize| &known.increments[i].factors;
+            a.factors == factors
+                && a.places == places
+                && one.after == other.after
+                && zeros(a.increment) == zeros(increment)
         };
-        let i = match self.asked.iter().position(known) {
+        let i = match self.asked.iter().position(same) {
             Some(i) => i,
             None => {
-                debug_assert!(self.varied.iter().all(|v| !polynomial.members.contains(v)));
-                let mut cells = Vec::with_capacity(self.base.len() * polynomial.n_nodes());
-                for cell in self.base.chunks(self.n) {
-                    for node in polynomial.nodes.chunks(polynomial.members.len()) {
+                let n_nodes = places.len().checked_div(factors.len()).unwrap_or(1);
+                let mut cells = Vec::with_capacity(self.base.len() * n_nodes);
+                for cell in self.base.chunks(known.reference.len()) {
+                    for node in 0..n_nodes {
                         let start = cells.len();
                         cells.extend_from_slice(cell);
-                        polynomial.members.iter().zip(node).for_each(|(&m, &x)| cells[start + m] = x);
+                        known.increments[increment].factors.iter().for_each(|&f| cells[start + f] = 0.0);
+                        let place = &places[node * factors.len()..][..factors.len()];
+                        factors.iter().zip(place).for_each(|(&f, &x)| cells[start + f] = x);
                     }
                 }
-                let mut increments = asker.next_unstimulated(&cells)?;
-                increments.iter_mut().zip(&cells).for_each(|(next, x)| *next -= x);
-                self.asked.push((polynomial.members.clone(), polynomial.nodes.clone(), increments));
+                let after = &known.structure.increments[increment].after;
+                let mut found = asker.next_from_after(&cells, &known.structure.states, after)?;
+                found.iter_mut().zip(&cells).for_each(|(next, x)| *next -= x);
+                self.asked.push(Asked { increment, factors, places, found });
                 self.asked.len() - 1
             }
         };
-        Ok(&self.asked[i].2)
+        Ok(&self.asked[i].found)
     }
 }

@@ -1,168 +1,179 @@
 //! Functions of several states as sums of products of functions of one state.
 //!
-//! A function of two states is approximated by crosses (adaptive cross approximation, Bebendorf 2000): sections of the function
-//! itself, so that no basis has to be chosen. One of three and more states is split into parts of one state and of pairs first,
-//! anchored at the reference state; where triples interact, it is not separable in this sense.
+//! A function is approximated by crosses (adaptive cross approximation, Bebendorf 2000) between one of its variables and the others
+//! together, then each function of the others in the same way. Crosses are sections of the function itself, so that no basis has to
+//! be chosen; they go through those places where most is left to be described, among places that cells visit.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::ask::Asker;
-use super::function::{Function, Section};
-use super::quantity::{Quantities, Quantity};
+use super::function::{Coordinate, Function, evaluate};
+use super::quantity::Quantities;
 use crate::error::Result;
-use crate::structure::StateIndex;
+use crate::harvest::Visited;
 
-/// Most products for one pair of states.
-const MAX_RANK: usize = 8;
-/// Places along each state of a pair at which pivots are sought.
-const PLACES: usize = 65;
+/// Most products between one variable and the others.
+const MAX_RANK: usize = 10;
+/// Places at which functions are compared.
+const PLACES: usize = 900;
+/// Every other place is moved by up to this part of each state's range: combinations that were not visited.
+const ASIDE: f64 = 0.1;
 
-/// A product of functions of different states.
+/// A product of functions of different variables.
 pub type Product = Vec<Function>;
 
-/// Where a quantity is to be separated.
-pub struct Box<'a> {
-    /// Range of every state of a cell.
-    pub ranges: &'a [[f64; 2]],
-    /// Largest error that does not matter, in the quantity's unit.
-    pub tolerance: f64,
+/// Cells at which functions are compared, before and after a step.
+pub struct Places {
+    n_states: usize,
+    before: Vec<f64>,
+    after: Vec<f64>,
 }
 
-/// `quantity`, which depends on `parents`, as a sum of products; none if it is not separable to the tolerance.
-pub fn separate(
-    quantities: &Quantities,
-    asker: &mut Asker,
-    quantity: Quantity,
-    parents: &[StateIndex],
-    space: &Box,
-) -> Result<Option<Vec<Product>>> {
-    match *parents {
-        [] => Ok(Some(vec![vec![Function::of(quantity, 0)]])),
-        [one] => Ok(Some(vec![vec![Function::of(quantity, one)]])),
-        [one, other] => {
-            let whole = Pair { quantity, states: [one, other], anchored: false };
-            whole.crosses(quantities, asker, space)
-        }
-        _ => anchored(quantities, asker, quantity, parents, space),
-    }
-}
-
-fn anchored(
-    quantities: &Quantities,
-    asker: &mut Asker,
-    quantity: Quantity,
-    parents: &[StateIndex],
-    space: &Box,
-) -> Result<Option<Vec<Product>>> {
-    let at_anchor = quantities.at(asker, &[quantity], &[], &[0.0])?[0];
-    if !at_anchor.is_finite() {
-        return Ok(None);
-    }
-    let mut products = Vec::new();
-    for (i, &parent) in parents.iter().enumerate() {
-        let mut alone = Function::of(quantity, parent);
-        // The value at the anchor is in each of them and counts once.
-        alone.constant = if i == 0 { 0.0 } else { -at_anchor };
-        products.push(vec![alone]);
-    }
-    for (i, &one) in parents.iter().enumerate() {
-        for &other in &parents[i + 1..] {
-            let pair = Pair { quantity, states: [one, other], anchored: true };
-            match pair.crosses(quantities, asker, space)? {
-                Some(crosses) => products.extend(crosses),
-                None => return Ok(None),
-            }
-        }
-    }
-    Ok(Some(products))
-}
-
-/// A quantity as a function of two states, all others at the reference; anchored: without what each of the two does alone.
-struct Pair {
-    quantity: Quantity,
-    states: [StateIndex; 2],
-    anchored: bool,
-}
-
-impl Pair {
-    /// Values on the product of two axes, row by row of the first.
-    fn values(&self, quantities: &Quantities, asker: &mut Asker, axes: &[Vec<f64>; 2]) -> Result<Vec<f64>> {
-        let points: Vec<f64> =
-            axes[0].iter().flat_map(|&x| axes[1].iter().flat_map(move |&y| [x, y])).collect();
-        let mut values = quantities.at(asker, &[self.quantity], &self.states, &points)?;
-        if self.anchored {
-            let anchor = self.states.map(|s| quantities.reference()[s]);
-            let along = |asker: &mut Asker, points: Vec<f64>| {
-                quantities.at(asker, &[self.quantity], &self.states, &points)
+impl Places {
+    pub fn new(asker: &mut Asker, visited: &Visited, ranges: &[[f64; 2]]) -> Result<Self> {
+        let n = visited.n_states;
+        let mut random = ChaCha8Rng::seed_from_u64(0);
+        let mut uniform = move || 2.0 * (f64::from(random.next_u32()) / f64::from(u32::MAX)) - 1.0;
+        let mut before = Vec::new();
+        for k in 0..PLACES {
+            let cell = visited.cell(k * visited.len() / PLACES);
+            let moved = |(&x, &[low, high]): (&f64, &[f64; 2])| match low > 0.0 {
+                true => (x * (ASIDE * uniform() * (high / low).ln()).exp()).clamp(low, high),
+                false => (x + ASIDE * uniform() * (high - low)).clamp(low, high),
             };
-            let first = along(asker, axes[0].iter().flat_map(|&x| [x, anchor[1]]).collect())?;
-            let second = along(asker, axes[1].iter().flat_map(|&y| [anchor[0], y]).collect())?;
-            let both = along(asker, anchor.to_vec())?[0];
-            for (k, value) in values.iter_mut().enumerate() {
-                *value += both - first[k / axes[1].len()] - second[k % axes[1].len()];
+            match k % 2 {
+                0 => before.extend_from_slice(cell),
+                _ => before.extend(cell.iter().zip(ranges).map(moved)),
             }
         }
-        Ok(values)
+        let after = asker.next_unstimulated(&before)?;
+        let finite = |i: &usize| after[i * n..(i + 1) * n].iter().all(|x| x.is_finite());
+        let kept: Vec<usize> = (0..PLACES).filter(finite).collect();
+        let pick =
+            |all: &[f64]| kept.iter().flat_map(|i| &all[i * n..(i + 1) * n]).copied().collect::<Vec<_>>();
+        Ok(Self { n_states: n, before: pick(&before), after: pick(&after) })
     }
 
-    /// The section through the pair along state `k` with the other at `y`, as a function.
-    fn section(&self, quantities: &Quantities, asker: &mut Asker, k: usize, y: f64) -> Result<Function> {
-        let (own, other) = (self.states[k], self.states[1 - k]);
-        let section = Section { quantity: self.quantity, fixed: vec![(other, y)], weight: 1.0 };
-        let mut function = Function { variable: own, constant: 0.0, sections: vec![section] };
-        if self.anchored {
-            let reference = quantities.reference();
-            let pair = [own, other];
-            let points = [reference[own], reference[other], reference[own], y];
-            let ends = quantities.at(asker, &[self.quantity], &pair, &points)?;
-            function.constant = ends[0] - ends[1];
-            function.add(&Function::of(self.quantity, own), -1.0);
-        }
-        Ok(function)
+    /// Values of `variables`, place after place.
+    pub fn of(&self, variables: &[Coordinate]) -> Vec<f64> {
+        let cells = self.before.chunks(self.n_states).zip(self.after.chunks(self.n_states));
+        let row = |(before, after): (&[f64], &[f64])| {
+            variables
+                .iter()
+                .map(|v| if v.after { after[v.state] } else { before[v.state] })
+                .collect::<Vec<_>>()
+        };
+        cells.flat_map(row).collect()
+    }
+}
+
+/// What separating needs to know.
+pub struct Separator<'a, 'b, 's> {
+    pub quantities: &'a Quantities<'s>,
+    pub asker: &'a mut Asker<'b>,
+    pub places: &'a Places,
+}
+
+/// Σ over crosses of a function of one variable and a function of the others, which have these values at the places.
+struct Crosses {
+    pairs: Vec<(Function, Function)>,
+    /// By cross and place.
+    ones: Vec<Vec<f64>>,
+    others: Vec<Vec<f64>>,
+}
+
+impl Separator<'_, '_, '_> {
+    pub fn values(&mut self, function: &Function) -> Result<Vec<f64>> {
+        let points = self.places.of(&function.variables);
+        evaluate(self.quantities, self.asker, std::slice::from_ref(function), &points)
     }
 
-    fn crosses(
-        &self,
-        quantities: &Quantities,
-        asker: &mut Asker,
-        space: &Box,
+    /// `function`, which has `values` at the places, as a sum of products that errs by no more than `tolerance` there; none if it is not
+    /// separable.
+    pub fn separate(
+        &mut self,
+        function: Function,
+        values: &[f64],
+        tolerance: f64,
     ) -> Result<Option<Vec<Product>>> {
-        let axes = self.states.map(|s| {
-            let [low, high] = space.ranges[s];
-            // Away from round numbers, at which formulas divide zero by zero.
-            (0..PLACES).map(|i| low + (high - low) * (i as f64 + 0.0137) / (PLACES as f64 - 0.97)).collect()
-        });
-        let mut left = self.values(quantities, asker, &axes)?;
-        if left.iter().any(|v| !v.is_finite()) {
+        let variables = function.variables.clone();
+        if variables.len() == 1 {
+            return Ok(Some(vec![vec![function]]));
+        }
+        if values.iter().any(|v| !v.is_finite()) {
             return Ok(None);
         }
-        let mut products: Vec<[Function; 2]> = Vec::new();
-        loop {
-            let size = |k: &usize| left[*k].abs();
-            let pivot = (0..left.len()).max_by(|a, b| size(a).total_cmp(&size(b))).expect("a grid");
-            if left[pivot].abs() <= space.tolerance {
-                return Ok(Some(products.into_iter().map(Vec::from).collect()));
+        let mut best: Option<Crosses> = None;
+        // Both variables of a pair lead to the same crosses.
+        let candidates = if variables.len() == 2 { 1 } else { variables.len() };
+        for &one in &variables[..candidates] {
+            let most = best.as_ref().map_or(MAX_RANK, |b| b.pairs.len().saturating_sub(1));
+            if let Some(found) = self.crosses(&function, one, values, tolerance, most)? {
+                best = Some(found);
             }
-            if products.len() == MAX_RANK {
+        }
+        let Some(best) = best else { return Ok(None) };
+        let mut products = Vec::new();
+        let rank = best.pairs.len() as f64;
+        for ((one, other), (values, others)) in best.pairs.into_iter().zip(best.ones.iter().zip(&best.others))
+        {
+            let largest = values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
+            let Some(rest) =
+                self.separate(other, others, tolerance / (rank * largest).max(f64::MIN_POSITIVE))?
+            else {
+                return Ok(None);
+            };
+            products.extend(rest.into_iter().map(|mut product| {
+                product.push(one.clone());
+                product
+            }));
+        }
+        Ok(Some(products))
+    }
+
+    /// Crosses between `one` variable and the others, `most` of them at most.
+    fn crosses(
+        &mut self,
+        function: &Function,
+        one: Coordinate,
+        values: &[f64],
+        tolerance: f64,
+        most: usize,
+    ) -> Result<Option<Crosses>> {
+        let others: Vec<Coordinate> = function.variables.iter().copied().filter(|v| *v != one).collect();
+        let points = self.places.of(&function.variables);
+        let n = function.variables.len();
+        let mut left = values.to_vec();
+        let mut found = Crosses { pairs: Vec::new(), ones: Vec::new(), others: Vec::new() };
+        loop {
+            let pivot = (0..left.len()).max_by(|&a, &b| left[a].abs().total_cmp(&left[b].abs())).unwrap_or(0);
+            if left[pivot].abs() <= tolerance {
+                return Ok(Some(found));
+            }
+            if found.pairs.len() >= most {
                 return Ok(None);
             }
-            let (i, j) = (pivot / PLACES, pivot % PLACES);
-            let mut u = self.section(quantities, asker, 0, axes[1][j])?;
-            let mut v = self.section(quantities, asker, 1, axes[0][i])?;
-            for [earlier_u, earlier_v] in &products {
-                let at = |asker: &mut Asker, f: &Function, x: f64| -> Result<f64> {
-                    Ok(super::function::evaluate(quantities, asker, std::slice::from_ref(f), &[x])?[0])
-                };
-                let v_there = at(asker, earlier_v, axes[1][j])?;
-                let u_there = at(asker, earlier_u, axes[0][i])?;
-                u.add(earlier_u, -v_there);
-                v.add(earlier_v, -u_there);
+            let place = &points[pivot * n..(pivot + 1) * n];
+            let mut u = function.section(&[one], place);
+            let mut w = function.section(&others, place);
+            let (mut of_u, mut of_w) = (self.values(&u)?, self.values(&w)?);
+            for (k, (earlier_u, earlier_w)) in found.pairs.iter().enumerate() {
+                let (u_there, w_there) = (found.ones[k][pivot], found.others[k][pivot]);
+                u.add(earlier_u, -w_there);
+                w.add(earlier_w, -u_there);
+                of_u.iter_mut().zip(&found.ones[k]).for_each(|(x, e)| *x -= w_there * e);
+                of_w.iter_mut().zip(&found.others[k]).for_each(|(x, e)| *x -= u_there * e);
             }
-            let value = left[pivot];
-            let column: Vec<f64> = (0..PLACES).map(|a| left[a * PLACES + j]).collect();
-            let row: Vec<f64> = (0..PLACES).map(|b| left[i * PLACES + b]).collect();
-            for (k, rest) in left.iter_mut().enumerate() {
-                *rest -= column[k / PLACES] * row[k % PLACES] / value;
+            let scale = 1.0 / left[pivot];
+            of_w.iter_mut().for_each(|x| *x *= scale);
+            left.iter_mut().zip(of_u.iter().zip(&of_w)).for_each(|(rest, (u, w))| *rest -= u * w);
+            if left.iter().any(|x| !x.is_finite()) {
+                return Ok(None);
             }
-            products.push([u, v.scaled(1.0 / value)]);
+            found.pairs.push((u, w.scaled(scale)));
+            found.ones.push(of_u);
+            found.others.push(of_w);
         }
     }
 }

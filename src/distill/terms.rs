@@ -1,20 +1,21 @@
 //! What a surrogate computes exactly, up to the tables: products of functions of one state and of states.
 
 use super::ask::Asker;
-use super::function::Function;
-use super::quantity::{Quantities, Quantity};
-use super::separate::{Box, Product, separate};
+use super::function::{Coordinate, Function};
+use super::pieces::{Piece, Powers, pieces};
+use super::quantity::Quantities;
+use super::separate::{Places, Separator};
 use crate::error::Result;
 use crate::harvest::Visited;
 use crate::structure::{Role, StateIndex};
 
-/// Part of increments: Π functions · Π states, times a number for each state that it changes.
+/// Part of increments: Π functions · Σ weight · powers, times a number for each state that it changes.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// At most one a variable, ascending in the variable.
+    /// At most one a variable.
     pub functions: Vec<Function>,
-    /// Factors, repeated where a power is meant.
-    pub states: Vec<StateIndex>,
+    /// Products of states with their weights; none stands for 1.
+    pub polynomial: Vec<(f64, Powers)>,
     pub targets: Vec<(StateIndex, f64)>,
 }
 
@@ -34,26 +35,34 @@ pub struct Formula {
     pub unknown: Vec<StateIndex>,
 }
 
-/// How exact a separation has to be, as a part of the median increment.
-const SEPARATION: f64 = 1e-4;
 /// Visited cells that are asked for the sizes of increments.
 const SAMPLES: usize = 2_000;
+/// Weights that differ by no more than this part are equal.
+const EQUAL: f64 = 1e-5;
 
-/// A part of an increment with what it depends on.
-struct Part {
-    quantity: Quantity,
-    parents: Vec<StateIndex>,
-    states: Vec<StateIndex>,
-    target: StateIndex,
+impl Term {
+    /// All that it depends on.
+    pub fn coordinates(&self) -> impl Iterator<Item = Coordinate> {
+        let powers = self.polynomial.iter().flat_map(|(_, powers)| powers);
+        self.functions.iter().map(Function::variable).chain(powers.copied())
+    }
+
+    /// Whether it is one state, or one function of one.
+    pub fn is_single(&self) -> bool {
+        let powers: usize = self.polynomial.iter().map(|(_, powers)| powers.len()).sum();
+        self.functions.len() + powers <= 1
+    }
 }
 
 impl Formula {
-    /// Takes the structure apart into terms, as far as it is separable.
+    /// Takes the structure apart into terms, as far as it is separable with errors of no more than `separation` times the median
+    /// increment.
     pub fn new(
         quantities: &Quantities,
         asker: &mut Asker,
         visited: &Visited,
         ranges: &[[f64; 2]],
+        separation: f64,
     ) -> Result<Self> {
         let structure = quantities.structure();
         let of_role = |role: Role| -> Vec<StateIndex> {
@@ -68,34 +77,45 @@ impl Formula {
             ..Self::default()
         };
         let sizes = median_increments(asker, visited)?;
-        let mut shared: Vec<(Part, Vec<(StateIndex, f64)>)> = Vec::new();
-        for (increment, of_state) in structure.increments.iter().enumerate() {
-            for part in parts(increment, of_state) {
-                let twin = shared.iter_mut().find_map(|(known, targets)| {
-                    match proportion(quantities, asker, known, &part, visited) {
-                        Ok(Some(factor)) => Some(Ok((targets, factor))),
-                        Ok(None) => None,
-                        Err(error) => Some(Err(error)),
-                    }
-                });
-                match twin.transpose()? {
-                    Some((targets, factor)) => targets.push((part.target, factor)),
-                    None => {
-                        let target = part.target;
-                        shared.push((part, vec![(target, 1.0)]));
+        let places = Places::new(asker, visited, ranges)?;
+        let mut separator = Separator { quantities, asker, places: &places };
+        for piece in pieces(&mut separator)? {
+            let tolerance = piece.uses.iter().map(|u| {
+                let power = |c: &Coordinate| ranges[c.state][0].abs().max(ranges[c.state][1].abs());
+                let largest: f64 = u.powers.iter().map(power).product();
+                separation * sizes[u.target] / (u.weight.abs() * largest).max(f64::MIN_POSITIVE)
+            });
+            let tolerance = tolerance.fold(f64::INFINITY, f64::min).max(piece.function.noise(quantities));
+            let Piece { function, values, uses } = piece;
+            let constant = values
+                .first()
+                .copied()
+                .filter(|v| values.iter().all(|w| (w - v).abs() <= EQUAL * EQUAL * v.abs()));
+            let of = format!("{:?} in {:?}", function.sections.first(), uses.first());
+            let products = match constant {
+                // A number, not a table.
+                Some(number) => Some(vec![(number, Vec::new())]),
+                None => {
+                    let products = separator.separate(function, &values, tolerance)?;
+                    products.map(|all| all.into_iter().map(|functions| (1.0, functions)).collect())
+                }
+            };
+            match products {
+                Some(products) => {
+                    for (polynomial, targets) in factorised(uses) {
+                        for (number, functions) in &products {
+                            let mut functions = functions.clone();
+                            functions.sort_by_key(Function::variable);
+                            let targets =
+                                targets.iter().map(|&(state, weight)| (state, weight * number)).collect();
+                            formula.terms.push(Term { functions, polynomial: polynomial.clone(), targets });
+                        }
                     }
                 }
-            }
-        }
-        for (part, targets) in shared {
-            let tolerances = targets.iter().map(|&(s, f)| SEPARATION * sizes[s] / f.abs());
-            let largest: f64 =
-                part.states.iter().map(|&s| ranges[s][0].abs().max(ranges[s][1].abs())).product();
-            let tolerance = tolerances.fold(f64::INFINITY, f64::min) / largest.max(1e-300);
-            let space = Box { ranges, tolerance };
-            match separate(quantities, asker, part.quantity, &part.parents, &space)? {
-                Some(products) => formula.add(products, &part.states, &targets),
-                None => formula.unknown.extend(targets.iter().map(|t| t.0)),
+                None => {
+                    log::info!("not separable: {of}");
+                    formula.unknown.extend(uses.iter().map(|u| u.target));
+                }
             }
         }
         let unknown = std::mem::take(&mut formula.unknown);
@@ -105,7 +125,6 @@ impl Formula {
                 formula.summed.push(increment.state);
             }
         }
-        formula.terms.sort_by_key(|t| std::cmp::Reverse(t.functions.len() + t.states.len()));
         Ok(formula)
     }
 
@@ -119,65 +138,42 @@ impl Formula {
         self.terms.iter_mut().for_each(|t| t.targets.retain(|(s, _)| !unknown.contains(s)));
         self.terms.retain(|t| !t.targets.is_empty());
     }
-
-    /// Adds products; those of one function that multiply the same states are one term.
-    fn add(&mut self, products: Vec<Product>, states: &[StateIndex], targets: &[(StateIndex, f64)]) {
-        for mut functions in products {
-            functions.sort_by_key(|f| f.variable);
-            let twin = self.terms.iter_mut().find(|t| {
-                t.states == states
-                    && t.targets == targets
-                    && matches!((&t.functions[..], &functions[..]), ([a], [b]) if a.variable == b.variable)
-            });
-            match twin {
-                Some(term) => term.functions[0].add(&functions[0], 1.0),
-                None => {
-                    self.terms.push(Term { functions, states: states.to_vec(), targets: targets.to_vec() })
-                }
-            }
-        }
-    }
 }
 
-fn parts(increment: usize, of_state: &crate::structure::Increment) -> Vec<Part> {
-    let target = of_state.state;
-    let mut parts = Vec::new();
-    for (group, of_group) in of_state.groups.iter().enumerate() {
-        for (monomial, product) in of_group.monomials.iter().enumerate() {
-            let power = |&(state, exponent): &(StateIndex, u32)| vec![state; exponent as usize];
-            parts.push(Part {
-                quantity: Quantity::Coefficient { increment, group, monomial },
-                parents: product.parents.clone(),
-                states: product.exponents.iter().flat_map(power).collect(),
-                target,
-            });
+/// Sums of products of states, each with the states that it changes: products that change the same ones in the same proportion add up
+/// before they are multiplied with a function.
+fn factorised(uses: Vec<super::pieces::Use>) -> Vec<(Vec<(f64, Powers)>, Vec<(StateIndex, f64)>)> {
+    let mut of_powers: Vec<(Powers, Vec<(StateIndex, f64)>)> = Vec::new();
+    for u in uses {
+        match of_powers.iter_mut().find(|(powers, _)| *powers == u.powers) {
+            Some((_, targets)) => match targets.iter_mut().find(|(state, _)| *state == u.target) {
+                Some((_, weight)) => *weight += u.weight,
+                None => targets.push((u.target, u.weight)),
+            },
+            None => of_powers.push((u.powers, vec![(u.target, u.weight)])),
         }
     }
-    let parents = of_state.remainder_parents.clone();
-    parts.push(Part { quantity: Quantity::Remainder { increment }, parents, states: Vec::new(), target });
-    parts
-}
-
-/// The number that turns `known` into `part`, if there is one: a current changes V and a concentration.
-fn proportion(
-    quantities: &Quantities,
-    asker: &mut Asker,
-    known: &Part,
-    part: &Part,
-    visited: &Visited,
-) -> Result<Option<f64>> {
-    let alike = known.target != part.target && known.states == part.states && known.parents == part.parents;
-    if !alike || part.parents.is_empty() || part.states.is_empty() {
-        return Ok(None);
+    let mut found: Vec<(Vec<(f64, Powers)>, Vec<(StateIndex, f64)>)> = Vec::new();
+    for (powers, mut targets) in of_powers {
+        targets.sort_by_key(|t| t.0);
+        let ratio = |known: &[(StateIndex, f64)]| {
+            let ratio = targets[0].1 / known[0].1;
+            let same = |(a, b): (&(StateIndex, f64), &(StateIndex, f64))| {
+                a.0 == b.0 && (a.1 - ratio * b.1).abs() <= EQUAL * a.1.abs()
+            };
+            (known.len() == targets.len() && targets.iter().zip(known).all(same)).then_some(ratio)
+        };
+        match found.iter_mut().find_map(|(polynomial, known)| ratio(known).map(|r| (polynomial, r))) {
+            Some((polynomial, ratio)) => polynomial.push((ratio, powers)),
+            None => found.push((vec![(1.0, powers)], targets)),
+        }
     }
-    let stride = (visited.len() / 64).max(1);
-    let cells = (0..visited.len()).step_by(stride).map(|i| visited.cell(i));
-    let points: Vec<f64> = cells.flat_map(|cell| part.parents.iter().map(|&p| cell[p])).collect();
-    let values = quantities.at(asker, &[known.quantity, part.quantity], &part.parents, &points)?;
-    let product = |a: usize, b: usize| values.chunks(2).map(|v| v[a] * v[b]).sum::<f64>();
-    let factor = product(0, 1) / product(0, 0);
-    let rest: f64 = values.chunks(2).map(|v| (v[1] - factor * v[0]).powi(2)).sum();
-    Ok((factor.is_finite() && factor != 0.0 && rest <= 1e-14 * product(1, 1)).then_some(factor))
+    for (polynomial, _) in &mut found {
+        if matches!(&polynomial[..], [(weight, powers)] if *weight == 1.0 && powers.is_empty()) {
+            polynomial.clear();
+        }
+    }
+    found
 }
 
 /// The size that changes of each state have on the median, without those that are exactly 0.

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::*;
+use crate::program::{BlockId, Operation, Program, ProgramBuilder};
 use crate::structure::detect;
 use crate::surrogate::Verified;
+use crate::verify;
 
 /// The model of Mitchell and Schaeffer (2003), whose gate has a threshold, with a slow positive state that weakens the membrane.
 struct TwoCurrents {
@@ -49,7 +51,24 @@ fn options(budget: f64) -> Options {
     }
 }
 
-fn distilled(model: &mut TwoCurrents, options: &Options) -> Result<Distilled> {
+/// The surrogate with some operations of its program replaced.
+fn altered(surrogate: &Surrogate, replace: impl Fn(&Operation) -> Option<Operation>) -> Surrogate {
+    let program = surrogate.program().unwrap();
+    let mut builder = ProgramBuilder::new(program.n_inputs()).unwrap();
+    let mut replaced = 0;
+    for (_, operation) in program.steps() {
+        let new = replace(operation);
+        replaced += usize::from(new.is_some());
+        builder.push(new.unwrap_or_else(|| operation.clone())).unwrap();
+    }
+    assert!(replaced > 0, "nothing was planted");
+    let program = builder.finish(program.output());
+    let (inputs, outputs) = (surrogate.inputs().to_vec(), surrogate.outputs().to_vec());
+    let altered = Surrogate::new(surrogate.kind(), inputs, outputs, program).unwrap();
+    altered.with_initial_state(surrogate.initial_state().unwrap().to_vec()).unwrap()
+}
+
+fn distilled(model: &mut dyn StepFunction, options: &Options) -> Result<Distilled> {
     let driven = harvest::Options {
         strength: options.pulse.strength,
         duration: options.pulse.duration,
@@ -81,6 +100,109 @@ fn tables_reproduce_a_model_with_a_threshold_and_a_slow_state() {
             assert!((found - expected).abs() < 2e-6, "{found} instead of {expected} at V {v}");
         }
     }
+}
+
+#[test]
+fn verification_catches_what_is_planted() {
+    let mut model = TwoCurrents { tangled: 0.0 };
+    let surrogate = distilled(&mut model, &options(1.0)).unwrap().surrogate;
+    let plan = verify::Options {
+        cycle_lengths: vec![500.0],
+        beats: 3,
+        targets: "apd90 1%, cv 1%".parse().unwrap(),
+        ..verify::Options::quick(options(1.0).pulse)
+    };
+    let reference = verify::Reference::measure(&mut model, 0.02, &plan).unwrap();
+    let verified = |surrogate: Surrogate| reference.verify(&Arc::new(surrogate)).unwrap().verified;
+    assert!(verified(surrogate.clone()));
+    let wrong_coefficient = altered(&surrogate, |operation| match operation {
+        Operation::Dense { input, weights, bias, activation } => {
+            let weights = weights.iter().map(|w| 1.1 * w).collect();
+            Some(Operation::Dense { input: *input, weights, bias: bias.clone(), activation: *activation })
+        }
+        _ => None,
+    });
+    assert!(!verified(wrong_coefficient));
+    let coarse = altered(&surrogate, |operation| match operation {
+        Operation::Table { input, table } if *input != BlockId::INPUT => {
+            let stride = (table.n_rows() - 1) / 4;
+            let rows = table.values.chunks(table.width).step_by(stride);
+            let values = rows.flatten().copied().collect();
+            let rows_per_unit = table.rows_per_unit / stride as f32;
+            let table = crate::program::Table { values, rows_per_unit, ..table.clone() };
+            Some(Operation::Table { input: *input, table })
+        }
+        _ => None,
+    });
+    assert!(!verified(coarse));
+    let no_gate = altered(&surrogate, |operation| match operation {
+        Operation::Relax { state, .. } => Some(Operation::Slice { input: *state, start: 0, width: 1 }),
+        _ => None,
+    });
+    assert!(!verified(no_gate));
+}
+
+/// A membrane whose gate is updated before the current is formed, with a flux of three states that is no product.
+struct GateFirst;
+
+const GATE_FIRST: [f64; 4] = [0.0, 1.0, 0.3, 0.5];
+
+impl StepFunction for GateFirst {
+    fn n_states(&self) -> usize {
+        4
+    }
+
+    fn initial_state(&self) -> &[f64] {
+        &GATE_FIRST
+    }
+
+    fn step(&mut self, states: &mut [f64], stimulus: &[f64], dt: f64, n_steps: u32) -> Result<()> {
+        for (cell, stimulus) in states.chunks_mut(4).zip(stimulus) {
+            for _ in 0..n_steps {
+                let [v, h, a, b] = [cell[0], cell[1], cell[2], cell[3]];
+                let rate = 1.0 / 120.0 + 1.0 / (1.0 + (-40.0 * (v - 0.13)).exp()) / 30.0;
+                let h = h + dt * rate * (1.0 / (1.0 + (40.0 * (v - 0.13)).exp()) - h);
+                let exchange = 0.05 * (a * (0.5 * v).exp() - b) / (1.0 + a + b + a * b * v * v);
+                let membrane = h * (v * v * (1.0 - v) / 0.3) * (1.0 + 0.2 * a) - v / 6.0;
+                cell[0] += dt * (membrane - exchange + stimulus);
+                cell[1] = h;
+                cell[2] += dt * (0.1 * h * v * (1.0 - v) * (1.0 + 0.2 * a) - exchange + 0.01 * (0.3 - a));
+                cell[3] += dt * (0.05 * exchange + 0.002 * (0.5 - b));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn functions_of_three_states_and_gates_updated_first_need_no_network() {
+    let Distilled { surrogate, summary } = distilled(&mut GateFirst, &options(1.0)).unwrap();
+    assert_eq!(summary.learned, [""; 0], "{summary:?}");
+    assert!(summary.departure.apd90 < 1e-3, "{summary:?}");
+    let program: &Program = surrogate.program().unwrap();
+    for cell in [[0.7, 0.6, 0.4, 0.52], [0.1, 0.9, 0.33, 0.5]] {
+        let mut next = cell;
+        GateFirst.step(&mut next, &[0.0], 0.02, 1).unwrap();
+        let found = program.evaluate_reference(&[cell[0], cell[1], cell[2], cell[3], 0.0]);
+        for (j, (found, expected)) in found.iter().zip(next).enumerate() {
+            assert!((found - expected).abs() < 3e-6, "{found} instead of {expected} in state {j}");
+        }
+    }
+}
+
+#[test]
+fn long_pacing_is_compared_where_the_model_answers() {
+    let mut model = TwoCurrents { tangled: 0.0 };
+    let pulse = options(1.0).pulse;
+    let long = LongPacing::of(&mut model, 0.02, pulse, &[450.0, 600.0], 12).unwrap();
+    let again = LongPacing::of(&mut model, 0.02, pulse, &[450.0, 600.0], 12).unwrap();
+    assert_eq!(long.errors(&again), [0.0, 0.0]);
+    assert!(long.visited().len() > 100);
+    // A weaker slow state lengthens action potentials; a dead cell has none.
+    let other = long.repeated(&mut TwoCurrents { tangled: 0.02 }).unwrap();
+    assert!(long.errors(&other).iter().all(|&e| e > 1e-4 && e < 1.0));
+    let dead = Pulse { strength: 1e-6, ..pulse };
+    assert!(LongPacing::of(&mut model, 0.02, dead, &[450.0], 12).is_err());
 }
 
 #[cfg(not(feature = "train"))]

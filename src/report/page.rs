@@ -14,27 +14,33 @@ pub(crate) const STYLE: &str = include_str!("page.css");
 /// The whole page.
 pub fn html(report: &Report) -> String {
     let numbers = &report.numbers;
+    let body = html! {
+        (accuracy(numbers))
+        (super::steady::section(numbers.long_rollout.as_ref()))
+        (pictures(report))
+        (speed(numbers))
+        (training(report))
+        (tissue(report))
+        (description(numbers))
+        (provenance(numbers))
+    };
+    document(&format!("{} – surrogate report", report.name), &heading(report), &body)
+}
+
+/// A whole page that needs no other file.
+pub(crate) fn document(title: &str, heading: &Markup, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (report.name) " – surrogate report" }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (heading(report))
-                main {
-                    (accuracy(numbers))
-                    (super::steady::section(numbers.long_rollout.as_ref()))
-                    (pictures(report))
-                    (speed(numbers))
-                    (training(report))
-                    (tissue(report))
-                    (description(numbers))
-                    (provenance(numbers))
-                }
+                (heading)
+                main { (body) }
             }
         }
     };

@@ -75,6 +75,20 @@ pub fn simpler(
     Ok((simpler, asked))
 }
 
+/// `model` asked with values after the step instead of before it, for the states in `after` and those that come no later than they.
+/// Of the answers, those of other states count.
+pub fn after<'a>(
+    model: &'a mut dyn StepFunction,
+    states: &[State],
+    after: &[StateIndex],
+) -> impl StepFunction + 'a {
+    let mut levels = levels(states);
+    let n_levels =
+        levels.iter().rposition(|level| level.iter().any(|j| after.contains(j))).map_or(0, |last| last + 1);
+    levels.truncate(n_levels);
+    After { model, levels: levels.into_iter().map(|level| Level::new(level, states)).collect(), asked: 0 }
+}
+
 /// States whose values after the step may be what others see: gates of V, then what is affine in itself, of the size of a gate, and
 /// depends on no other of these but earlier ones.
 fn levels(states: &[State]) -> Vec<Vec<StateIndex>> {

@@ -22,6 +22,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+pub use after::after;
 pub use description::{
     Evidence, Group, Increment, Monomial, Part, Role, State, StateIndex, StimulusEffect, Structure, Sum,
     Update,

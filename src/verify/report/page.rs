@@ -1,43 +1,29 @@
 //! The page: one HTML file that needs nothing else.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::VerificationReport;
 use super::figures::Figures;
 use super::text::{
     alternans, amount, cable, cost, divergence, long, pushes, relation, restitution, verdict, worst,
 };
-use crate::report::page::{Layout, STYLE, fact, figure, row};
+use crate::report::page::{Layout, document, fact, figure, row};
 use crate::report::{chosen, number};
 use crate::verify::Verification;
 
 /// The whole page.
 pub fn html(report: &VerificationReport<'_>, figures: &Figures) -> String {
     let v = report.verification;
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (report.name) " – verification" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (heading(report))
-                main {
-                    (targets(report))
-                    (cycles(v, figures))
-                    (premature(v, figures))
-                    (fibre(v, figures))
-                    (endurance(v, figures))
-                    (states(v))
-                    (conditions(v))
-                }
-            }
-        }
+    let body = html! {
+        (targets(report))
+        (cycles(v, figures))
+        (premature(v, figures))
+        (fibre(v, figures))
+        (endurance(v, figures))
+        (states(v))
+        (conditions(v))
     };
-    page.into_string()
+    document(&format!("{} – verification", report.name), &heading(report), &body)
 }
 
 fn heading(report: &VerificationReport<'_>) -> Markup {
