@@ -53,9 +53,9 @@ MPI = $(and $(shell command -v mpicc),$(wildcard /usr/lib/llvm-*/lib/libclang.so
 test: setup ## every test, with formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) clippy --all-targets --features cli,train,cxx,onnx$(MPI) -- -D warnings
+	$(CARGO) clippy --all-targets --features cli,train,cxx,onnx,cuda$(MPI) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features cli,onnx
-	$(CARGO) test --features cli,train,cxx,onnx$(MPI)
+	$(CARGO) test --features cli,train,cxx,onnx,cuda$(MPI)
 
 sanitize: ## ASan, UBSan, LSan, TSan and Valgrind over the library and its C and C++ clients
 	@scripts/nightly.sh rust-src || true

@@ -74,7 +74,7 @@ fn quantities_and_numbers_at_their_limits() {
         ("\"0.1 ms\"", "\"1e308 s\"", "not a positive quantity"),
         ("\"0.1 ms\"", "\"nan ms\"", "not a positive quantity"),
         ("\"0.1 ms\"", "\"1e-320 ms\"", "evaluation.every"),
-        ("\"0.1 ms\"", "[[\"0.1 ms\"]]", "no unit"),
+        ("\"0.1 ms\"", "[[\"0.1 ms\"]]", "not two steps"),
         ("pairs = 100", "pairs = 4611686018427387904", "data.pairs"),
         ("pairs = 100", "cells = 1000000\ntimes = 1000000", "data.cells"),
         ("cells = 5", "cells = 9223372036854775807", "evaluation.cells"),

@@ -9,7 +9,7 @@ use emucell::cell_model::CellModel;
 use emucell::dataset::{Problem, sampling};
 use emucell::format::onnx;
 use emucell::session::{Cells, Session, SessionOptions};
-use emucell::view::{View, ViewMut};
+use emucell::view::{Layout, View, ViewMut};
 
 const N_CELLS: usize = 400;
 
@@ -73,6 +73,41 @@ fn the_solution_map_answers_problem_c() {
     let errors = outputs.iter().zip(&expected).map(|(y, exact)| (y - exact).abs());
     let mean = errors.sum::<f64>() / expected.len() as f64;
     assert!(mean < 2e-3, "mean absolute error: {mean}");
+}
+
+#[test]
+fn solution_maps_of_25_times_answer_their_problems_in_one_call() {
+    for (name, problem, every) in
+        [("fhn_cubic_b_25_times.onnx", Problem::B, 1.0), ("fhn_cubic_25_times.onnx", Problem::C, 0.8)]
+    {
+        let starts = sampling::uniform(&problem.ranges(), N_CELLS, 20_261_124).unwrap();
+        let mut session = session(name);
+        let times = session.surrogate().times().to_vec();
+        assert_eq!((times.len(), times[0], times[24]), (25, every, problem.horizon()));
+        let inputs: Vec<f64> = starts.iter().copied().collect();
+        let exact: Vec<Vec<f64>> = starts
+            .rows()
+            .into_iter()
+            .map(|row| exact(row[0], row[1], problem.stimulus(row[2]), &times))
+            .collect();
+        let expected = exact.concat();
+        let mut outputs = vec![0.0f32; expected.len()];
+        let view = ViewMut::array_of_structures(&mut outputs, 50).unwrap();
+        // k, the third column, is no input of problem B.
+        let layout = Layout {
+            n_cells: N_CELLS,
+            n_variables: session.surrogate().inputs().len(),
+            cell_stride: 3,
+            variable_stride: 1,
+        };
+        let columns = View::new(&inputs, layout).unwrap();
+        session.evaluate(columns, view, None).unwrap();
+        let errors: Vec<f64> =
+            outputs.iter().zip(&expected).map(|(&y, exact)| (f64::from(y) - exact).abs()).collect();
+        let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+        let largest = errors.iter().copied().fold(0.0, f64::max);
+        assert!(mean < 5e-5 && largest < 0.05, "{name}: mean absolute error {mean}, largest {largest}");
+    }
 }
 
 /// APD90 in ms of the first action potential of a cell at rest that gets `strength` for 2 ms, and V's peak.

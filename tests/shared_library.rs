@@ -117,6 +117,11 @@ fn cpp_wrapper() {
 }
 
 #[test]
+fn cpp_many_times() {
+    run_client("times.cpp");
+}
+
+#[test]
 fn cpp_sessions() {
     run_client("sessions.cpp");
 }

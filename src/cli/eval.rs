@@ -45,14 +45,15 @@ impl Eval {
         session.evaluate(inputs, outputs, None)?;
         let y = Array2::from_shape_vec((n_cells, n_outputs), y).expect("as allocated");
         write_cells(&self.output, y.into_dyn(), surrogate.outputs(), self.dtype)?;
-        self.summarise(n_cells, session.counters());
+        self.summarise(n_cells, surrogate.times(), session.counters());
         Ok(())
     }
 
-    fn summarise(&self, n_cells: usize, counters: Counters) {
+    fn summarise(&self, n_cells: usize, times: &[f64], counters: Counters) {
         if self.json {
             let summary = serde_json::json!({
                 "cells": n_cells,
+                "times": times,
                 "outside_domain": counters.outside_domain,
                 "fallback": counters.fallback,
                 "not_finite": counters.not_finite,
@@ -60,8 +61,12 @@ impl Eval {
             });
             println!("{summary}");
         } else {
+            let at_times = match times.len() {
+                0 => String::new(),
+                n => format!(" at {n} times"),
+            };
             println!(
-                "{n_cells} cells evaluated ({}, {} not finite) → {}",
+                "{n_cells} cells evaluated{at_times} ({}, {} not finite) → {}",
                 describe_outside(counters),
                 counters.not_finite,
                 self.output.display()

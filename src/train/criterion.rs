@@ -85,10 +85,11 @@ impl Criterion {
     /// ```no_run
     /// use emucell::train::Criterion;
     /// // Counts errors five times where the target is near a threshold.
-    /// let near = Criterion::custom("near threshold", |prediction, target| {
+    /// let criterion = Criterion::custom("near threshold", |prediction, target| {
     ///     let near = (target - 0.4).abs().lt(0.1).to_kind(target.kind());
     ///     ((prediction - target).square() * (near * 4.0 + 1.0)).mean(target.kind())
     /// });
+    /// assert_eq!(criterion.name(), "near threshold");
     /// ```
     pub fn custom(name: &str, function: impl Fn(&Tensor, &Tensor) -> Tensor + 'static) -> Self {
         Self::Custom(CustomCriterion { name: name.to_owned(), function: Rc::new(function) })

@@ -121,6 +121,8 @@ contains
         call check(abs(v%range_high - 0.12d0) < 1d-12, "range")
         call check(emucell_surrogate_output(surrogate, 1_c_size_t, v) == EMUCELL_OK, "output 1")
         call check(emucell_text(v%name) == "w", "name of output 1")
+        call check(emucell_surrogate_n_times(surrogate) == 0, "outputs of one time")
+        call check(emucell_surrogate_times(surrogate, state, 1_c_size_t) == EMUCELL_INVALID_ARGUMENT, "no times")
         state = -1
         call check(emucell_surrogate_initial_state(surrogate, state, 2_c_size_t) == EMUCELL_OK, "initial state")
         call check(maxval(abs(state)) <= 0, "initial state is 0")

@@ -176,7 +176,10 @@ fn providers_that_are_not_there_are_errors() {
         "{message}"
     );
     let message = refused(SessionOptions { backend: BackendChoice::Auto, ..cuda() });
-    assert!(message.contains("without its CUDA provider"), "{message}");
+    // The native backend comes first where it was built for GPUs.
+    let expected =
+        if cfg!(feature = "cuda") { "native backend on cuda:0" } else { "without its CUDA provider" };
+    assert!(message.contains(expected), "{message}");
     let message = refused(SessionOptions { precision: Precision::F16, ..cuda() });
     assert!(message.contains("F16") && message.contains("TensorRT"), "{message}");
     for precision in [Precision::Auto, Precision::F16, Precision::Bf16] {

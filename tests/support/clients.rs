@@ -61,6 +61,12 @@ pub const CLIENTS: &[ClientProgram] = &[
     ClientProgram { source: "tests/abi/client_0_1.c", surrogates: THREE, ..C },
     ClientProgram { source: "tests/cpp/wrapper.cpp", language: Language::Cpp, surrogates: THREE, ..C },
     ClientProgram {
+        source: "tests/cpp/times.cpp",
+        language: Language::Cpp,
+        surrogates: &["euler_twice", "fhn_euler_coarse"],
+        ..C
+    },
+    ClientProgram {
         source: "tests/cpp/sessions.cpp",
         language: Language::Cpp,
         surrogates: &["fhn_euler_threshold", "formula_network"],

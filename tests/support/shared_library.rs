@@ -57,6 +57,7 @@ pub fn write_surrogates(folder: &Path) {
         ("fhn_euler_threshold", surrogates::fhn_euler_with_threshold(0.1)),
         ("formula_network", surrogates::formula_network()),
         ("fhn_euler_verified", surrogates::with_verification(&[])),
+        ("euler_twice", surrogates::euler_twice()),
         ("fhn_euler_not_verified", surrogates::with_verification(&["apd90 3.2 % instead of 1 %"])),
     ];
     for (name, surrogate) in files {

@@ -3,7 +3,7 @@
 
 use emucell::Activation;
 use emucell::program::{BinaryOperator, BlockId, Program, ProgramBuilder};
-use emucell::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable, Verification};
+use emucell::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable, Verification, outputs_at};
 
 /// Threshold of the cubic FitzHugh–Nagumo model.
 pub const FHN_THRESHOLD: f32 = 0.4;
@@ -53,6 +53,23 @@ pub fn formula_network() -> Surrogate {
         Variable::new("w", "1", Role::State).with_range(0.0, 0.12),
     ];
     Surrogate::new(Kind::SolutionMap, inputs, fhn_states(), b.finish(x)).expect("fits its program")
+}
+
+/// Two forward Euler steps of 0.5 ms of du/dt = −u, dw/dt = −2 w, as a solution map that gives the states after both.
+pub fn euler_twice() -> Surrogate {
+    let mut b = builder(2);
+    let weights = vec![0.5, 0.0, 0.0, 0.0];
+    let mut step = |x| b.dense(x, weights.clone(), vec![0.0; 2], Activation::Linear).expect("two states");
+    let first = step(BlockId::INPUT);
+    let second = step(first);
+    let both = b.concat(&[first, second]).expect("four columns");
+    let state = |name| Variable::new(name, "1", Role::State);
+    let times = [0.5, 1.0];
+    let outputs = outputs_at(&[state("u"), state("w")], &times);
+    Surrogate::new(Kind::SolutionMap, vec![state("u0"), state("w0")], outputs, b.finish(both))
+        .and_then(|s| s.with_times(times.to_vec()))
+        .and_then(|s| s.with_initial_state(vec![1.0, 2.0]))
+        .expect("fits its program")
 }
 
 /// Weight `i` of `layer`, a multiple of 1/64 in [-1/2, 1/2): exact in single precision.

@@ -1,7 +1,7 @@
 //! emucell's own kernels on NVIDIA's GPUs, on the caller's memory and stream.
 //!
-//! A program becomes one kernel ([`generate`]), which NVRTC compiles when a session is made ([`compile`]). Driver and
-//! compiler are loaded at run time.
+//! A program becomes one kernel (`generate`), which NVRTC compiles when a session is made (`compile`). Driver and compiler
+//! are loaded at run time.
 
 #[cfg(feature = "cuda")]
 mod batches;
@@ -66,7 +66,7 @@ pub struct CudaOptions {
     pub capacity: usize,
     /// One for each input if the program is to step.
     pub steps: Option<Vec<Source>>,
-    /// Folder of compiled kernels; see [`compile::cache_folder`](self::compile) for what holds if none.
+    /// Folder of compiled kernels; if none, the one that `EMUCELL_KERNEL_CACHE` names or the user's cache folder.
     pub cache: Option<PathBuf>,
     /// The domain and what happens outside.
     pub check: Check,
