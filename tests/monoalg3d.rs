@@ -2,6 +2,9 @@
 
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
+#[cfg(feature = "cuda")]
+#[path = "monoalg3d/on_gpu.rs"]
+mod on_gpu;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -332,7 +335,24 @@ const FAULTS: &[(&str, &[&str])] = &[
         &["emucell_guard = x", "fallback"],
     ),
     ("emucell_mode=surrogate emucell_surrogate=euler.onnx adaptive=1", &["adaptive = true"]),
-    ("emucell_mode=surrogate emucell_surrogate=euler.onnx use_gpu=1", &["use_gpu = yes"]),
+    // The host is linked with no CUDA runtime.
+    ("emucell_mode=surrogate emucell_surrogate=euler.onnx use_gpu=1", &["use_gpu = yes", "libcudart"]),
+    (
+        "emucell_mode=hybrid emucell_surrogate=euler.onnx emucell_original=./model.so use_gpu=1",
+        &["emucell_mode = hybrid", "use_gpu = no"],
+    ),
+    (
+        "emucell_mode=record emucell_record=x.npz emucell_original=./model.so use_gpu=1",
+        &["emucell_mode = record", "use_gpu = no"],
+    ),
+    (
+        "emucell_mode=surrogate emucell_surrogate=euler.onnx emucell_guard=fallback use_gpu=1",
+        &["emucell_guard = fallback", "use_gpu = no"],
+    ),
+    (
+        "emucell_mode=surrogate emucell_surrogate=euler.onnx emucell_original=./model.so use_gpu=1",
+        &["emucell_original = ./model.so", "remove the key"],
+    ),
     ("emucell_mode=surrogate emucell_surrogate=euler.onnx wrong_layout=1", &["library_file", "real"]),
     ("emucell_mode=surrogate emucell_surrogate=euler.onnx dt=0.05", &["dt = 0.05", "steps of 0.1 ms"]),
     // A quotient without its remainder: two steps of 0.1 in 0.3 ms.

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "gpu.h"
 #include "messages.h"
 
 static struct instance *instances;
@@ -33,8 +34,8 @@ static void report_surrogate(struct instance *p)
 static void report(struct instance *p)
 {
     if (p->cell_steps > 0)
-        say("%s: %.3f s for %.0f cells and steps, %.1f ns each, all threads together", mode_name(p->settings.mode),
-            p->seconds, p->cell_steps, 1e9 * p->seconds / p->cell_steps);
+        say("%s: %.3f s %s %.0f cells and steps, %.1f ns each, all threads together", mode_name(p->settings.mode),
+            p->seconds, p->on_gpu ? "to queue" : "for", p->cell_steps, 1e9 * p->seconds / p->cell_steps);
     if (p->has_surrogate) report_surrogate(p);
     if (p->shadow != NULL) shadow_report(p->shadow, &p->surrogate);
     if (p->record != NULL) record_write(p->record);
@@ -81,12 +82,14 @@ static struct instance *instance_of(const struct ode_solver *solver)
 }
 
 /* The surrogate's own initial state in all cells. */
-static void fill_states(const struct instance *p, struct ode_solver *solver)
+static void fill_states(struct instance *p, struct ode_solver *solver)
 {
     const struct surrogate *s = &p->surrogate;
     double *state = calloc(s->n_states, sizeof *state);
     const size_t n = solver->original_num_cells;
-    solver->sv = malloc(n * s->n_states * sizeof(real)); /* the simulator frees it */
+    /* The simulator frees them. */
+    if (p->on_gpu) solver->sv = gpu_allocate_states(n, s->n_states, &p->pitch);
+    else solver->sv = malloc(n * s->n_states * sizeof(real));
     if (state == NULL || solver->sv == NULL) stop("no memory for the states of %zu cells", n);
     if (!surrogate_initial_state(s, state))
         stop("emucell_surrogate = %s tells no initial state; emucell_original may name the model's library, whose "
@@ -94,9 +97,13 @@ static void fill_states(const struct instance *p, struct ode_solver *solver)
              s->path);
     solver->model_data.number_of_ode_equations = (int)s->n_states;
     solver->model_data.initial_v = (real)state[0];
+    if (p->on_gpu) {
+        gpu_fill_states(solver->sv, p->pitch, state, n, s->n_states);
+    } else {
 #pragma omp parallel for
-    for (size_t i = 0; i < n; ++i)
-        for (uint32_t j = 0; j < s->n_states; ++j) solver->sv[i * s->n_states + j] = (real)state[j];
+        for (size_t i = 0; i < n; ++i)
+            for (uint32_t j = 0; j < s->n_states; ++j) solver->sv[i * s->n_states + j] = (real)state[j];
+    }
     free(state);
 }
 
@@ -113,7 +120,22 @@ static void check_models(const struct instance *p, const struct ode_solver *solv
         warn("[extra_data]: the surrogate knows nothing of it, and takes all cells for the same");
 }
 
-void instance_open(struct ode_solver *solver, struct string_hash_entry *table)
+/* The other modes and the fallback call the model's own code for CPUs on every cell or on some. */
+static void check_gpu(const struct settings *settings)
+{
+    if (settings->mode != MODE_SURROGATE)
+        stop("emucell_mode = %s needs use_gpu = no in [ode_solver]: the states must be in the processor's memory",
+             mode_name(settings->mode));
+    if (settings->guard == EMUCELL_GUARD_FALLBACK)
+        stop("emucell_guard = fallback needs use_gpu = no in [ode_solver]: the cell model runs on the CPU; choose count, "
+             "clamp or ignore");
+    if (settings->original != NULL)
+        stop("emucell_original = %s with use_gpu = yes in [ode_solver]: the initial state on the GPU is the surrogate's; "
+             "remove the key",
+             settings->original);
+}
+
+size_t instance_open(struct ode_solver *solver, struct string_hash_entry *table, bool on_gpu)
 {
     close_instance_of(solver);
     if (solver->adaptive)
@@ -122,7 +144,9 @@ void instance_open(struct ode_solver *solver, struct string_hash_entry *table)
     if (p == NULL) stop("no memory for an ODE solver");
     p->owner = solver;
     p->last_t = NAN;
+    p->on_gpu = on_gpu;
     p->settings = read_settings(table);
+    if (on_gpu) check_gpu(&p->settings);
     p->has_surrogate = p->settings.mode != MODE_RECORD;
     p->has_original = p->settings.original != NULL;
     if (p->has_surrogate) p->surrogate = surrogate_open(&p->settings);
@@ -131,7 +155,8 @@ void instance_open(struct ode_solver *solver, struct string_hash_entry *table)
     const size_t n = solver->original_num_cells;
     if (p->has_original) original_set_initial_conditions(&p->original, solver, table);
     else fill_states(p, solver);
-    if (p->settings.mode == MODE_SURROGATE) surrogate_prepare(&p->surrogate, p->settings.guard, n, NULL, NULL);
+    if (on_gpu) surrogate_prepare_gpu(&p->surrogate, p->settings.guard, n);
+    else if (p->settings.mode == MODE_SURROGATE) surrogate_prepare(&p->surrogate, p->settings.guard, n, NULL, NULL);
     if (p->settings.mode == MODE_RECORD) p->record = record_open(&p->settings, &p->original, solver->sv, n);
     if (p->settings.mode == MODE_SHADOW) {
         surrogate_prepare(&p->surrogate, EMUCELL_GUARD_COUNT, n, NULL, NULL);
@@ -146,6 +171,7 @@ void instance_open(struct ode_solver *solver, struct string_hash_entry *table)
         p->has_surrogate ? p->surrogate.path : "", p->has_original ? ", original " : "",
         p->has_original ? p->original.path : "", n,
         p->has_surrogate ? emucell_session_name(p->surrogate.sessions[0]) : "recording");
+    return p->pitch;
 }
 
 /* The simulator's number of steps between two of diffusion is a quotient without its remainder: 0.3 / 0.1 gave 2. */
@@ -169,9 +195,14 @@ static const real *stimulus_of(struct instance *p, const struct ode_solver *solv
     return p->stimulus;
 }
 
-void instance_solve(struct ode_solver *solver, struct string_hash_entry *table, double current_t, real *stimulus)
+void instance_solve(struct ode_solver *solver, struct string_hash_entry *table, double current_t, real *stimulus,
+                    bool on_gpu)
 {
     struct instance *p = instance_of(solver);
+    /* A checkpoint brings the setting of the run that wrote it, after the states were reserved. */
+    if (on_gpu != p->on_gpu)
+        stop("use_gpu in [ode_solver] was %s in the run that wrote the checkpoint; restore it with the same",
+             on_gpu ? "yes" : "no");
     const double begin = now(), dt = (double)solver->min_dt;
     const uint32_t n_steps = solver->num_steps;
     /* A checkpoint brings its own step. */
@@ -183,6 +214,7 @@ void instance_solve(struct ode_solver *solver, struct string_hash_entry *table, 
     check_clock(p, current_t, dt * n_steps);
     const uint32_t steps_each = p->n_applications > 0 ? n_steps / p->n_applications : 0;
     const struct cells cells = {.sv = solver->sv,
+                                .pitch = p->pitch,
                                 .n_rows = solver->original_num_cells,
                                 .index = solver->cells_to_solve,
                                 .stimulus = stimulus_of(p, solver, stimulus),

@@ -12,6 +12,8 @@
 struct instance {
     const struct ode_solver *owner; /* the simulator's struct has no place for ours: its address is the key */
     struct settings settings;
+    bool on_gpu;
+    size_t pitch; /* of states on a GPU, bytes */
     bool has_surrogate, has_original;
     struct surrogate surrogate;
     struct original original;
@@ -27,11 +29,13 @@ struct instance {
     struct instance *next;
 };
 
-/* Makes the instance of a solver from its settings, in the place of an older one, and fills the solver's states. */
-void instance_open(struct ode_solver *solver, struct string_hash_entry *table);
+/* Makes the instance of a solver from its settings, in the place of an older one, and fills the solver's states.
+ * Returns the pitch of states on a GPU. */
+size_t instance_open(struct ode_solver *solver, struct string_hash_entry *table, bool on_gpu);
 
 /* Makes the steps between two of diffusion. */
-void instance_solve(struct ode_solver *solver, struct string_hash_entry *table, double current_t, real *stimulus);
+void instance_solve(struct ode_solver *solver, struct string_hash_entry *table, double current_t, real *stimulus,
+                    bool on_gpu);
 
 /* Reports and frees all instances. */
 void instances_close(void);

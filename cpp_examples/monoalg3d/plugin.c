@@ -30,34 +30,25 @@ static void check_layout(const struct ode_solver *solver)
 void set_model_initial_conditions_cpu(struct ode_solver *solver, struct string_hash_entry *ode_extra_config)
 {
     check_layout(solver);
-    instance_open(solver, ode_extra_config);
+    instance_open(solver, ode_extra_config, false);
 }
 
 void solve_model_odes_cpu(struct ode_solver *ode_solver, struct string_hash_entry *ode_extra_config, real current_t,
                           real *stim_currents)
 {
-    instance_solve(ode_solver, ode_extra_config, (double)current_t, stim_currents);
-}
-
-/* A CUDA build of the simulator asks for these two even when it computes on the CPU. */
-static void no_gpu(void)
-{
-    stop("use_gpu = yes in [ode_solver]: emucell computes on the CPU only; set use_gpu = no (the linear solver may keep "
-         "its own)");
+    instance_solve(ode_solver, ode_extra_config, (double)current_t, stim_currents, false);
 }
 
 size_t set_model_initial_conditions_gpu(struct ode_solver *solver, struct string_hash_entry *ode_extra_config)
 {
-    (void)solver, (void)ode_extra_config;
-    no_gpu();
-    return 0;
+    check_layout(solver);
+    return instance_open(solver, ode_extra_config, true);
 }
 
 void solve_model_odes_gpu(struct ode_solver *ode_solver, struct string_hash_entry *ode_extra_config, real current_t,
                           real *stim_currents)
 {
-    (void)ode_solver, (void)ode_extra_config, (void)current_t, (void)stim_currents;
-    no_gpu();
+    instance_solve(ode_solver, ode_extra_config, (double)current_t, stim_currents, true);
 }
 
 /* The interface has no end: the library is unloaded, or the program ends. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "messages.h"
+#include "on_gpu.h"
 
 /* emucell computes in tiles of this many cells: parts of other sizes leave part of a tile empty. */
 enum { TILE = 32 };
@@ -82,6 +83,13 @@ void surrogate_prepare(struct surrogate *s, uint32_t guard, size_t capacity, emu
     }
 }
 
+void surrogate_prepare_gpu(struct surrogate *s, uint32_t guard, size_t capacity)
+{
+    s->n_sessions = 1;
+    s->sessions = allocate(1, sizeof *s->sessions);
+    s->gpu = on_gpu_open(s, guard, capacity, &s->sessions[0]);
+}
+
 uint32_t surrogate_applications(const struct surrogate *s, double dt, uint32_t n_steps)
 {
     /* The simulator may hold its steps in single precision. */
@@ -136,6 +144,10 @@ void surrogate_advance(struct surrogate *s, const struct cells *cells, double dt
     char failure[1024] = "";
     if (!s->has_stimulus) check_stimulus(s, cells);
     const double step = s->kind == EMUCELL_STEP_MAP ? s->dt : dt;
+    if (s->gpu != NULL) {
+        on_gpu_advance(s->gpu, s, cells, step, n_times);
+        return;
+    }
     /* A thread's part is whole tiles. */
     const size_t n_tiles = (cells->n + TILE - 1) / TILE;
 #pragma omp parallel num_threads(s->n_sessions)
@@ -165,6 +177,8 @@ emucell_counters surrogate_counters(struct surrogate *s)
 {
     emucell_counters sum;
     emucell_counters_init(&sum);
+    if (s->gpu != NULL && emucell_session_synchronize(s->sessions[0]) != EMUCELL_OK)
+        warn("the GPU did not say how many cells were outside the domain: %s", emucell_last_error_message());
     for (int thread = 0; thread < s->n_sessions; ++thread) {
         emucell_counters own;
         emucell_counters_init(&own);
@@ -182,6 +196,7 @@ void surrogate_close(struct surrogate *s)
 {
     for (int thread = 0; thread < s->n_sessions; ++thread) emucell_session_destroy(&s->sessions[thread]);
     free(s->sessions);
+    on_gpu_close(s->gpu);
     free(s->parameters);
     emucell_surrogate_destroy(&s->handle);
 }

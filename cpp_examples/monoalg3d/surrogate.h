@@ -17,11 +17,13 @@ struct surrogate {
     double *parameters;
     int n_sessions;
     emucell_session **sessions;
+    struct on_gpu *gpu; /* NULL where cells are in the processor's memory */
 };
 
 /* Some cells of a call of the simulator's. */
 struct cells {
-    real *sv;              /* rows x states */
+    real *sv;              /* rows x states; on a GPU states x rows */
+    size_t pitch;          /* on a GPU: bytes from a state to the next */
     size_t n_rows;         /* rows of sv */
     const uint32_t *index; /* row of each cell, or NULL for all in order */
     const real *stimulus;  /* of each cell */
@@ -36,6 +38,9 @@ struct surrogate surrogate_open(const struct settings *settings);
 void surrogate_prepare(struct surrogate *surrogate, uint32_t guard, size_t capacity, emucell_fallback fallback,
                        void *const *data);
 
+/* Makes the one session for cells in the memory of the simulator's GPU. */
+void surrogate_prepare_gpu(struct surrogate *surrogate, uint32_t guard, size_t capacity);
+
 /* How many times the surrogate is to be applied for n_steps steps of dt; ends the run if no number fits. */
 uint32_t surrogate_applications(const struct surrogate *surrogate, double dt, uint32_t n_steps);
 
@@ -48,7 +53,7 @@ void surrogate_advance(struct surrogate *surrogate, const struct cells *cells, d
 /* Name of state i. */
 const char *surrogate_state_name(const struct surrogate *surrogate, uint32_t i);
 
-/* What all sessions counted. */
+/* What all sessions counted; on a GPU it waits for what was queued. */
 emucell_counters surrogate_counters(struct surrogate *surrogate);
 
 void surrogate_close(struct surrogate *surrogate);

@@ -27,7 +27,10 @@ impl Check {
     pub fn inputs(&self, columns: &mut [TileColumn], flags: &mut [u8; TILE]) {
         *flags = [0; TILE];
         for (TileColumn(values), &[low, high]) in columns.iter_mut().zip(&self.domain) {
-            mark(flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
+            // Almost every tile is wholly inside: that is found without the flags.
+            if !values.iter().fold(true, |all, &x| all & (x >= low) & (x <= high)) {
+                mark(flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
+            }
             if self.guard == Guard::Clamp {
                 // `clamp` keeps NaN.
                 values.iter_mut().for_each(|x| *x = x.clamp(low, high));
@@ -64,10 +67,15 @@ impl Check {
 /// Flags the tile's cells whose results are not finite, and counts the `n_cells` cells that are
 /// flagged by now.
 pub fn look_at_results(results: &[TileColumn], flags: &mut [u8; TILE], n_cells: usize) -> Tally {
-    for TileColumn(values) in results {
-        mark(flags, values, cell_status::NOT_FINITE, f32::is_finite);
+    if !are_finite(results) {
+        for TileColumn(values) in results {
+            mark(flags, values, cell_status::NOT_FINITE, f32::is_finite);
+        }
     }
     let cells = &flags[..n_cells];
+    if *flags == [0; TILE] {
+        return Tally::default();
+    }
     Tally {
         outside_domain: count(cells, cell_status::OUTSIDE_DOMAIN),
         not_finite: count(cells, cell_status::NOT_FINITE),
@@ -107,6 +115,15 @@ pub unsafe fn load_step(job: &Advance<'_>, cells: Range<usize>, to: &mut [TileCo
 /// Where the states of `cells`, a tile of the job, lie.
 pub fn rows_of<'a>(job: &Advance<'a>, cells: &Range<usize>) -> Rows<'a> {
     job.index.map_or(Rows::From(cells.start), |list| Rows::Listed(&list[cells.clone()]))
+}
+
+/// Whether all numbers of a tile are finite. Zero times anything else is NaN, and stays NaN in a sum.
+fn are_finite(results: &[TileColumn]) -> bool {
+    let mut sums = [0.0f32; TILE];
+    for TileColumn(values) in results {
+        sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += 0.0 * x);
+    }
+    sums.iter().all(|&sum| sum == 0.0)
 }
 
 /// Sets `bit` in the flags of those cells whose value is not `good`.

@@ -55,6 +55,16 @@ unsafe fn load<T: Element>(
                     *x = convert(*start.add(first + i));
                 }
             }
+            // Collected first, whole tiles are converted by vectors.
+            Rows::From(first) if n_cells == TILE => {
+                let numbers: [T; TILE] = collect(|i| start.add((first + i) * column.stride));
+                tile.iter_mut().zip(numbers).for_each(|(x, number)| *x = convert(number));
+            }
+            Rows::Listed(list) if n_cells == TILE => {
+                let list: &[u32; TILE] = list[..TILE].try_into().expect("a tile");
+                let numbers: [T; TILE] = collect(|i| start.add(list[i] as usize * column.stride));
+                tile.iter_mut().zip(numbers).for_each(|(x, number)| *x = convert(number));
+            }
             Rows::From(first) => {
                 for (i, x) in tile[..n_cells].iter_mut().enumerate() {
                     *x = convert(*start.add((first + i) * column.stride));
@@ -218,27 +228,55 @@ unsafe fn add<T: Element + Into<f64>>(
     sum: impl Fn(T, f32) -> T,
 ) {
     let start = column.pointer.cast::<T>();
-    let update = |x: *mut T, change: &mut f32| {
-        // SAFETY: the caller vouches for the rows.
-        let next = unsafe { sum(*x, *change) };
-        // SAFETY: as above.
-        unsafe { *x = next };
-        *change = next.into() as f32;
-    };
-    // SAFETY: the caller vouches for the rows.
+    // SAFETY: the caller vouches for the rows, which differ.
     unsafe {
         match rows {
-            Rows::From(first) if column.stride == 1 => {
-                tile[..n_cells].iter_mut().enumerate().for_each(|(i, x)| update(start.add(first + i), x));
+            Rows::From(first) if n_cells == TILE => {
+                add_whole(|i| start.add((first + i) * column.stride), tile, sum);
             }
-            Rows::From(first) => {
-                let at = |i| start.add((first + i) * column.stride);
-                tile[..n_cells].iter_mut().enumerate().for_each(|(i, x)| update(at(i), x));
+            Rows::Listed(list) if n_cells == TILE => {
+                let list: &[u32; TILE] = list[..TILE].try_into().expect("a tile");
+                add_whole(|i| start.add(list[i] as usize * column.stride), tile, sum);
             }
-            Rows::Listed(list) => {
-                let at = |row: u32| start.add(row as usize * column.stride);
-                tile.iter_mut().zip(&list[..n_cells]).for_each(|(x, &row)| update(at(row), x));
+            _ => {
+                for (i, change) in tile[..n_cells].iter_mut().enumerate() {
+                    let x = start.add(rows.row(i) * column.stride);
+                    *x = sum(*x, *change);
+                    *change = (*x).into() as f32;
+                }
             }
         }
     }
+}
+
+/// [`add`] for a whole tile: collected first, its numbers are added by vectors.
+///
+/// # Safety
+/// The addresses `at` are those of different numbers, which may be read and written.
+#[inline(always)]
+unsafe fn add_whole<T: Element + Into<f64>>(
+    at: impl Fn(usize) -> *mut T,
+    tile: &mut [f32; TILE],
+    sum: impl Fn(T, f32) -> T,
+) {
+    // SAFETY: as this function's contract says.
+    let mut numbers: [T; TILE] = unsafe { collect(&at) };
+    for (x, change) in numbers.iter_mut().zip(tile) {
+        *x = sum(*x, *change);
+        *change = (*x).into() as f32;
+    }
+    for (i, x) in numbers.into_iter().enumerate() {
+        // SAFETY: as above.
+        unsafe { *at(i) = x };
+    }
+}
+
+/// The numbers of a whole tile.
+///
+/// # Safety
+/// The addresses `at` may be read.
+#[inline(always)]
+unsafe fn collect<T: Element>(at: impl Fn(usize) -> *mut T) -> [T; TILE] {
+    // SAFETY: as this function's contract says.
+    std::array::from_fn(|i| unsafe { *at(i) })
 }

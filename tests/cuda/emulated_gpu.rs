@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use emucell::Result;
 use emucell::backend::cuda::generate::Kernel;
-use emucell::backend::cuda::gpu::{Gpu, Memory, Staging};
+use emucell::backend::cuda::gpu::{Gpu, Memory, Region, Staging};
 use emucell::backend::cuda::job::{Entry, OwnMemory};
 use emucell::backend::cuda::target::Target;
 
@@ -64,10 +64,13 @@ impl Gpu for EmulatedGpu {
         Target::of(90).unwrap()
     }
 
-    fn memory_at(&self, address: *const u8) -> Result<Memory> {
-        let is_gpus =
-            self.gpus_memory.lock().unwrap().iter().any(|range| range.contains(&(address as usize)));
-        Ok(if is_gpus { Memory::Gpu } else { Memory::Processor })
+    fn region_at(&self, address: *const u8) -> Result<Region> {
+        let address = address as usize;
+        let gpus_memory = self.gpus_memory.lock().unwrap();
+        Ok(match gpus_memory.iter().find(|range| range.contains(&address)) {
+            Some(range) => Region { memory: Memory::Gpu, bytes: range.clone() },
+            None => Region { memory: Memory::Processor, bytes: address..address + 1 },
+        })
     }
 
     fn enter(&mut self) -> Result<()> {

@@ -16,6 +16,9 @@ use std::path::Path;
 
 use emucell::backend::cuda::compile::Nvrtc;
 
+/// Whether tests for GPUs go through everything.
+const EVERYTHING: bool = true;
+
 /// The compiler, from where `scripts/setup.sh nvrtc` puts it or from the system; none where it cannot be had, which is
 /// said.
 fn nvrtc() -> Option<Nvrtc> {

@@ -1,6 +1,6 @@
 //! The same on a GPU, where there is one: networks in every precision, steps beside those of the processor, graphs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use emucell::backend::cuda::Workplace;
 use emucell::program::Program;
@@ -12,7 +12,13 @@ use super::programs::{self, network, noise};
 
 #[path = "../support/surrogates.rs"]
 #[allow(dead_code)]
-mod surrogates;
+pub mod surrogates;
+
+/// One test at a time has the GPU: its memory is all the test's then.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A GPU; none where there is none, which is said.
 fn workplace() -> Option<Workplace> {
@@ -64,17 +70,23 @@ fn error(program: &Program, precision: Precision, n_cells: usize) -> f64 {
 
 #[test]
 fn networks_and_operations_in_every_precision() {
+    let _alone = alone();
     if workplace().is_none() {
         return;
     }
-    let mut all = programs::all();
-    for widths in [
+    let mut all = if super::EVERYTHING {
+        programs::all()
+    } else {
+        programs::all().split_off(programs::all().len() - 2)
+    };
+    let widths = [
         &[3, 16, 16, 2][..],
         &[4, 64, 64, 64, 2],
         &[20, 128, 100, 36],
         &[4, 128, 128, 64, 2],
         &[3, 256, 256, 2],
-    ] {
+    ];
+    for widths in &widths[..if super::EVERYTHING { 5 } else { 1 }] {
         all.push((format!("{widths:?}"), network(widths, emucell::Activation::Tanh)));
     }
     let limits = [
@@ -85,6 +97,9 @@ fn networks_and_operations_in_every_precision() {
         (Precision::Bf16, 4e-2),
     ];
     for (precision, limit) in limits {
+        if !super::EVERYTHING && !matches!(precision, Precision::F32 | Precision::F16) {
+            continue;
+        }
         for (name, program) in &all {
             for n_cells in [1, 1000 + 37] {
                 let error = error(program, precision, n_cells);
@@ -97,6 +112,7 @@ fn networks_and_operations_in_every_precision() {
 
 #[test]
 fn steps_and_counters_are_those_of_the_processor_from_both_memories() {
+    let _alone = alone();
     let Some(_) = workplace() else { return };
     let surrogate = Arc::new(surrogates::fhn_euler(1, 0.1));
     let n = 5000;
@@ -147,6 +163,7 @@ fn steps_and_counters_are_those_of_the_processor_from_both_memories() {
 
 #[test]
 fn steps_are_recorded_in_a_graph_and_repeated() {
+    let _alone = alone();
     let Some(mut workplace) = workplace() else { return };
     let surrogate = Arc::new(surrogates::fhn_euler(1, 0.1));
     let n = 1000;
@@ -175,4 +192,99 @@ fn steps_are_recorded_in_a_graph_and_repeated() {
     (0..10).for_each(|_| workplace.repeat(&recording).unwrap());
     workplace.get(pieces[0], &mut results[1]).unwrap();
     assert_eq!(results[0], results[1]);
+}
+
+/// States of a step map's cells in a GPU's memory, with what belongs to them.
+struct Sheet {
+    // Before the workplace, whose stream it uses.
+    session: Session,
+    workplace: Workplace,
+    n: usize,
+    pieces: [usize; 2],
+}
+
+impl Sheet {
+    fn new(n: usize) -> Self {
+        let mut workplace = Workplace::open(0).unwrap();
+        let pieces = [2 * n, n].map(|len| workplace.reserve(4 * len).unwrap());
+        workplace.put(pieces[0], &Self::start(n)).unwrap();
+        workplace.put(pieces[1], &Self::stimulus(n)).unwrap();
+        let surrogate = Arc::new(surrogates::fhn_euler(1, 0.1));
+        let session = Session::new(surrogate, &options(&workplace, Precision::F32, Guard::Count)).unwrap();
+        Self { session, workplace, n, pieces }
+    }
+
+    /// Each kind of cell comes again after 101.
+    fn start(n: usize) -> Vec<f32> {
+        (0..2 * n).map(|i| (i % n * 37 % 101) as f32 * 0.008).collect()
+    }
+
+    fn stimulus(n: usize) -> Vec<f32> {
+        (0..n).map(|i| (i % 101) as f32 * 0.001).collect()
+    }
+
+    fn step(&mut self, n_steps: u32) {
+        let [state, stimulus] = self.pieces.map(|piece| self.workplace.address(piece));
+        // SAFETY: pieces of the GPU's memory of these sizes.
+        let (state, stimulus) = unsafe {
+            let layout = Layout::structure_of_arrays(self.n, 2);
+            let column = Layout::structure_of_arrays(self.n, 1);
+            let state = ViewMut::from_raw(state, ElementType::F32, layout).unwrap();
+            (state, View::from_raw(stimulus, ElementType::F32, column))
+        };
+        let cells = Cells { stimulus: Some(stimulus), ..Cells::new(state) };
+        self.session.step(cells, 0.1, n_steps).unwrap();
+    }
+
+    fn state(&mut self) -> Vec<f32> {
+        let mut state = vec![f32::NAN; 2 * self.n];
+        self.workplace.get(self.pieces[0], &mut state).unwrap();
+        state
+    }
+
+    /// What the processor makes of the kinds of cells.
+    fn on_processor(n: usize, n_steps: u32) -> Vec<f32> {
+        let (mut state, stimulus) = (Self::start(n), Self::stimulus(n));
+        let surrogate = Arc::new(surrogates::fhn_euler(1, 0.1));
+        let mut session = Session::new(surrogate, &SessionOptions::default()).unwrap();
+        let view = ViewMut::new(&mut state, Layout::structure_of_arrays(n, 2)).unwrap();
+        let stimulus = Some(View::array_of_structures(&stimulus, 1).unwrap());
+        session.step(Cells { stimulus, ..Cells::new(view) }, 0.1, n_steps).unwrap();
+        state
+    }
+}
+
+#[test]
+fn sessions_on_several_streams_keep_to_their_own() {
+    let _alone = alone();
+    let Some(_) = workplace() else { return };
+    let mut sheets = [101, 707, 1010].map(Sheet::new);
+    for _ in 0..10 {
+        sheets.iter_mut().for_each(|sheet| sheet.step(5));
+    }
+    for sheet in &mut sheets {
+        let (got, expected) = (sheet.state(), Sheet::on_processor(sheet.n, 50));
+        let worst = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-5, "{} cells: {worst:e}", sheet.n);
+    }
+}
+
+#[test]
+fn a_billion_cell_steps_lose_no_cell() {
+    let _alone = alone();
+    let Some(_) = workplace() else { return };
+    // Of a thousand steps, in calls of fifty.
+    let n = if super::EVERYTHING { 101 * 10_000 } else { 101 * 2 };
+    let mut sheet = Sheet::new(n);
+    (0..20).for_each(|_| sheet.step(50));
+    sheet.session.synchronize().unwrap();
+    assert_eq!(sheet.session.counters().cell_steps, n as u64 * 1000);
+    let (state, expected) = (sheet.state(), Sheet::on_processor(101, 1000));
+    for j in 0..2 {
+        for i in 0..n {
+            let (a, b) = (state[j * n + i], expected[j * 101 + i % 101]);
+            // Cells of one kind are the same to the last bit, wherever they are computed.
+            assert!(a == state[j * n + i % 101] && (a - b).abs() < 1e-3, "cell {i}: {a} and {b}");
+        }
+    }
 }

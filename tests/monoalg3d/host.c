@@ -5,6 +5,7 @@
  *     host LIBRARY OUT [name=value ...]     settings of the run, below; all others go to the library as [ode_solver] keys,
  *                                           purkinje:name=value as those of a second solver */
 #include <dlfcn.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,15 @@
 #include <omp.h>
 
 #include "../../cpp_examples/monoalg3d/simulator.h"
+
+#ifdef COMPILE_CUDA
+/* As a simulator that was built with CUDA: linked with the runtime, which is gpu.c here. */
+extern unsigned cudaFree(void *memory);
+extern unsigned cudaMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t width, size_t height,
+                             unsigned kind);
+extern void gpu_mark(const char *text);
+enum { TO_GPU = 1, FROM_GPU = 2, ON_GPU = 3 };
+#endif
 
 struct run {
     size_t n_cells, n_steps;
@@ -91,10 +101,54 @@ static void set_mesh(struct ode_solver *solver, bool fine)
         solver->cells_to_solve[i] = (uint32_t)(i < n_even ? 2 * i : 2 * (i - n_even) + 1);
 }
 
+#ifdef COMPILE_CUDA
+static void copy(void *to, size_t to_pitch, const void *from, size_t from_pitch, size_t n, size_t rows, unsigned kind)
+{
+    if (cudaMemcpy2D(to, to_pitch, from, from_pitch, n * sizeof(real), rows, kind) != 0) fail("a copy failed");
+}
+#endif
+
+/* Structures of all cells, from wherever the states are, and back. */
+static real *states_of(const struct ode_solver *solver)
+{
+    const size_t n_states = (size_t)solver->model_data.number_of_ode_equations, n = solver->original_num_cells;
+    real *states = malloc(n * n_states * sizeof *states);
+    if (!solver->gpu) memcpy(states, solver->sv, n * n_states * sizeof *states);
+#ifdef COMPILE_CUDA
+    if (solver->gpu) {
+        real *rows = malloc(n * n_states * sizeof *rows);
+        copy(rows, n * sizeof(real), solver->sv, solver->pitch, n, n_states, FROM_GPU);
+        for (size_t i = 0; i < n; ++i)
+            for (size_t j = 0; j < n_states; ++j) states[i * n_states + j] = rows[j * n + i];
+        free(rows);
+    }
+#endif
+    return states;
+}
+
+static void set_states(const struct ode_solver *solver, const real *states)
+{
+    const size_t n_states = (size_t)solver->model_data.number_of_ode_equations, n = solver->original_num_cells;
+    if (!solver->gpu) memcpy(solver->sv, states, n * n_states * sizeof *states);
+#ifdef COMPILE_CUDA
+    if (solver->gpu) {
+        real *rows = malloc(n * n_states * sizeof *rows);
+        for (size_t i = 0; i < n; ++i)
+            for (size_t j = 0; j < n_states; ++j) rows[j * n + i] = states[i * n_states + j];
+        copy(solver->sv, solver->pitch, rows, n * sizeof(real), n, n_states, TO_GPU);
+        free(rows);
+    }
+#endif
+}
+
 static void refine(struct ode_solver *solver)
 {
     const size_t n_states = (size_t)solver->model_data.number_of_ode_equations;
-    for (size_t odd = 1; odd < solver->original_num_cells; odd += 2)
+#ifdef COMPILE_CUDA
+    for (size_t odd = 1; solver->gpu && odd < solver->original_num_cells; odd += 2)
+        copy(solver->sv + odd, solver->pitch, solver->sv + odd - 1, solver->pitch, 1, n_states, ON_GPU);
+#endif
+    for (size_t odd = 1; !solver->gpu && odd < solver->original_num_cells; odd += 2)
         memcpy(solver->sv + odd * n_states, solver->sv + (odd - 1) * n_states, n_states * sizeof(real));
     set_mesh(solver, true);
 }
@@ -140,6 +194,9 @@ static struct ode_solver *open_solver(const char *path, const struct run *run, s
 
 static void close_solver(struct ode_solver *solver)
 {
+#ifdef COMPILE_CUDA
+    if (solver->gpu) cudaFree(solver->sv), solver->sv = NULL;
+#endif
     free(solver->sv);
     free(solver->cells_to_solve);
     free(solver->ode_extra_data);
@@ -151,13 +208,11 @@ static void close_solver(struct ode_solver *solver)
 static struct ode_solver *restored(struct ode_solver *old, const char *path, const struct run *run,
                                    struct string_hash_entry *settings)
 {
-    const size_t n_states = (size_t)old->model_data.number_of_ode_equations, size = run->n_cells * n_states;
-    real *kept = malloc(size * sizeof *kept);
-    memcpy(kept, old->sv, size * sizeof *kept);
+    real *kept = states_of(old);
     const bool fine = old->num_cells_to_solve == run->n_cells;
     close_solver(old);
     struct ode_solver *solver = open_solver(path, run, settings);
-    memcpy(solver->sv, kept, size * sizeof *kept);
+    set_states(solver, kept);
     free(kept);
     if (run->refine_at > 0) set_mesh(solver, fine);
     return solver;
@@ -173,20 +228,35 @@ static void stimulate(const struct ode_solver *solver, double t, real *stimulus)
     }
 }
 
-/* Diffusion along the cable between two steps of the ODEs: V of every cell is another number afterwards. */
-static void diffuse(const struct ode_solver *solver)
+/* Diffusion along the cable between two steps of the ODEs: V of every cell is another number afterwards. V lies stride
+ * numbers apart. */
+static void diffuse_v(real *v, size_t stride, const struct ode_solver *solver)
 {
-    const size_t n_states = (size_t)solver->model_data.number_of_ode_equations;
-    const size_t stride = solver->num_cells_to_solve < solver->original_num_cells ? 2 : 1;
+    const size_t step = solver->num_cells_to_solve < solver->original_num_cells ? 2 : 1;
     for (int part = 0; part < 5; ++part) {
-        real left = solver->sv[0];
-        for (size_t i = 0; i < solver->original_num_cells; i += stride) {
-            const size_t next = i + stride < solver->original_num_cells ? i + stride : i;
-            const real own = solver->sv[i * n_states], right = solver->sv[next * n_states];
-            solver->sv[i * n_states] = own + (real)0.3 * (left - 2 * own + right);
+        real left = v[0];
+        for (size_t i = 0; i < solver->original_num_cells; i += step) {
+            const size_t next = i + step < solver->original_num_cells ? i + step : i;
+            const real own = v[i * stride], right = v[next * stride];
+            v[i * stride] = own + (real)0.3 * (left - 2 * own + right);
             left = own;
         }
     }
+}
+
+static void diffuse(const struct ode_solver *solver)
+{
+    if (!solver->gpu) diffuse_v(solver->sv, (size_t)solver->model_data.number_of_ode_equations, solver);
+#ifdef COMPILE_CUDA
+    if (solver->gpu) {
+        const size_t n = solver->original_num_cells, size = n * sizeof(real);
+        real *v = malloc(size);
+        copy(v, size, solver->sv, size, n, 1, FROM_GPU);
+        diffuse_v(v, 1, solver);
+        copy(solver->sv, size, v, size, n, 1, TO_GPU);
+        free(v);
+    }
+#endif
 }
 
 static double now(void)
@@ -199,14 +269,25 @@ static double now(void)
 static void step(struct ode_solver *solver, struct string_hash_entry *settings, double t, real *stimulus)
 {
     stimulate(solver, t, stimulus);
-    solver->solve_model_ode_cpu(solver, settings, (real)t, stimulus);
+#ifdef COMPILE_CUDA
+    if (solver->gpu) {
+        gpu_mark("step");
+        solver->solve_model_ode_gpu(solver, settings, (real)t, stimulus);
+        gpu_mark("end of step");
+        /* The simulator frees it after each step. */
+        for (size_t i = 0; i < solver->num_cells_to_solve; ++i) stimulus[i] = (real)NAN;
+    }
+#endif
+    if (!solver->gpu) solver->solve_model_ode_cpu(solver, settings, (real)t, stimulus);
     diffuse(solver);
 }
 
 static void write_states(FILE *out, const struct ode_solver *solver)
 {
     const size_t n = solver->original_num_cells * (size_t)solver->model_data.number_of_ode_equations;
-    if (fwrite(solver->sv, sizeof(real), n, out) != n) fail("the states cannot be written");
+    real *states = states_of(solver);
+    if (fwrite(states, sizeof(real), n, out) != n) fail("the states cannot be written");
+    free(states);
 }
 
 /* Seconds in the library's steps alone, the least of some repetitions: others use the machine as well. */

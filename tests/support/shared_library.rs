@@ -22,7 +22,7 @@ impl SharedLibrary {
             let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared_library");
             std::fs::create_dir_all(&work).unwrap();
             let target = work.join("target");
-            build(&target);
+            build(&target, None);
             write_surrogates(&work);
             // Programs find the shared library by its SONAME.
             let folder = target.join("release");
@@ -33,6 +33,15 @@ impl SharedLibrary {
         })
     }
 
+    /// Folder of a `libemucell.so` with those features instead of the usual ones, built into `name`.
+    #[cfg(feature = "cuda")]
+    #[allow(dead_code, reason = "not every test program builds one")]
+    pub fn with_features(name: &str, features: &str) -> PathBuf {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name).join("target");
+        build(&target, Some(features));
+        target.join("release")
+    }
+
     /// A surrogate file by its name in [`write_surrogates`].
     pub fn surrogate(&self, name: &str) -> PathBuf {
         self.work.join(name).with_extension("onnx")
@@ -41,9 +50,12 @@ impl SharedLibrary {
 
 /// `make build`, into a target folder of its own: Cargo's lock on the usual one is held while tests
 /// run.
-fn build(target: &Path) {
+fn build(target: &Path, features: Option<&str>) {
     let mut command = Command::new("make");
-    command.arg("build").current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+        .arg("build")
+        .args(features.map(|list| format!("FEATURES={list}")))
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     let output = command.env("CARGO", env!("CARGO")).env("CARGO_TARGET_DIR", target).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

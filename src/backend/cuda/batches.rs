@@ -297,7 +297,7 @@ fn status_on_gpu(wanted: StatusBytes, staging: &Staging, at: usize) -> StatusByt
 }
 
 fn refuse_gpu(machine: &Machine, what: &str, address: *const u8) -> Result<()> {
-    match !address.is_null() && machine.gpu.memory_at(address)? == Memory::Gpu {
+    match !address.is_null() && machine.memory_at(address)? == Memory::Gpu {
         true => {
             Err(Error::unsupported(format!("{what} in the GPU's memory, for results in the processor's"))
                 .remedy("keep both in one memory"))

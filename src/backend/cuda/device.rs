@@ -13,7 +13,7 @@ use cudarc::driver::sys::{
 use super::compile::{self, Cache};
 use super::driver::{self, check};
 use super::generate::Kernel;
-use super::gpu::{Gpu, Memory, Staging};
+use super::gpu::{Gpu, Memory, Region, Staging};
 use super::job::{Entry, OwnMemory};
 use super::target::Target;
 use crate::backend::device::Stream;
@@ -32,7 +32,8 @@ pub struct CudaDevice {
     holds_primary: bool,
     stream: CUstream,
     owns_stream: bool,
-    /// Whether the context was put on top of the thread's others.
+    /// Whether the context is the thread's, and whether it was put on top of the thread's others for that.
+    is_inside: bool,
     was_pushed: bool,
     module: CUmodule,
     /// The entries in the order of their numbers; null for those that the kernel has not.
@@ -94,6 +95,7 @@ impl CudaDevice {
                 holds_primary: false,
                 stream: null_mut(),
                 owns_stream: false,
+                is_inside: false,
                 was_pushed: false,
                 module: null_mut(),
                 functions: [null_mut(); 3],
@@ -230,19 +232,29 @@ impl Gpu for CudaDevice {
         self.target
     }
 
-    fn memory_at(&self, address: *const u8) -> Result<Memory> {
+    fn region_at(&self, address: *const u8) -> Result<Region> {
         let (mut kind, mut device, mut is_managed) = (0u32, 0 as c_int, 0u32);
+        let (mut context, mut start, mut size): (CUcontext, u64, usize) = (null_mut(), 0, 0);
         let mut wanted = [
             Pointer::CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
             Pointer::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL,
             Pointer::CU_POINTER_ATTRIBUTE_IS_MANAGED,
+            Pointer::CU_POINTER_ATTRIBUTE_CONTEXT,
+            Pointer::CU_POINTER_ATTRIBUTE_RANGE_START_ADDR,
+            Pointer::CU_POINTER_ATTRIBUTE_RANGE_SIZE,
         ];
-        let mut found: [*mut c_void; 3] =
-            [(&raw mut kind).cast(), (&raw mut device).cast(), (&raw mut is_managed).cast()];
+        let mut found: [*mut c_void; 6] = [
+            (&raw mut kind).cast(),
+            (&raw mut device).cast(),
+            (&raw mut is_managed).cast(),
+            (&raw mut context).cast(),
+            (&raw mut start).cast(),
+            (&raw mut size).cast(),
+        ];
         // SAFETY: the driver fills the variables, which have the types that it wants; any address may be asked about; a
         // context that is pushed because the thread has none is popped.
         unsafe {
-            let _entered = Entered::if_thread_has_none(self.context)?;
+            let _entered = if self.is_inside { None } else { Entered::if_thread_has_none(self.context)? };
             let n = wanted.len() as u32;
             let asked =
                 sys::cuPointerGetAttributes(n, wanted.as_mut_ptr(), found.as_mut_ptr(), address as u64);
@@ -250,15 +262,23 @@ impl Gpu for CudaDevice {
         }
         // Of memory of which the driver knows nothing, the kind is 0.
         if kind == 0 || kind == sys::CUmemorytype_enum::CU_MEMORYTYPE_HOST as u32 && is_managed == 0 {
-            return Ok(Memory::Processor);
+            let bytes = address as usize..address as usize + 1;
+            return Ok(Region { memory: Memory::Processor, bytes });
         }
-        match device == self.device || is_managed != 0 {
-            true => Ok(Memory::Gpu),
-            false => {
-                Err(Error::invalid(format!("memory of GPU {device} for a session on cuda:{}", self.number))
-                    .remedy("give memory of the session's GPU, or make the session on that one"))
-            }
+        if device != self.device && is_managed == 0 {
+            return Err(Error::invalid(format!(
+                "memory of GPU {device} for a session on cuda:{}",
+                self.number
+            ))
+            .remedy("give memory of the session's GPU, or make the session on that one"));
         }
+        // Memory out of a pool belongs to no context.
+        if !context.is_null() && context != self.context && is_managed == 0 {
+            return Err(Error::invalid(format!("memory of another context of cuda:{}", self.number))
+                .remedy("make the session on a stream of the context in which the memory was reserved"));
+        }
+        let start = if start == 0 { address as usize } else { start as usize };
+        Ok(Region { memory: Memory::Gpu, bytes: start..start + size.max(1) })
     }
 
     fn enter(&mut self) -> Result<()> {
@@ -271,10 +291,12 @@ impl Gpu for CudaDevice {
                 self.was_pushed = true;
             }
         }
+        self.is_inside = true;
         Ok(())
     }
 
     fn leave(&mut self) {
+        self.is_inside = false;
         if std::mem::take(&mut self.was_pushed) {
             let mut popped = null_mut();
             // SAFETY: it was pushed by `enter`, on this thread.

@@ -16,6 +16,15 @@ pub enum Memory {
     Gpu,
 }
 
+/// Memory around an address that is all of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its kind.
+    pub memory: Memory,
+    /// From where to where it is known to go.
+    pub bytes: Range<usize>,
+}
+
 /// As many bytes of the processor's memory, from which the GPU copies by itself, and of the GPU's.
 #[derive(Debug)]
 pub struct Staging {
@@ -35,7 +44,7 @@ unsafe impl Send for Staging {}
 /// A GPU with one kernel and one stream, on which everything happens in the order of the calls.
 ///
 /// Between [`enter`](Self::enter) and [`leave`](Self::leave) the GPU's context is the thread's; outside it is the
-/// caller's. All functions but `name`, `target` and `memory_at` are called in between.
+/// caller's. All functions but `name`, `target` and `region_at` are called in between.
 pub trait Gpu: Send {
     /// Name for reports.
     fn name(&self) -> String;
@@ -46,8 +55,8 @@ pub trait Gpu: Send {
     /// Where `address` leads.
     ///
     /// # Errors
-    /// Memory of another GPU.
-    fn memory_at(&self, address: *const u8) -> Result<Memory>;
+    /// Memory of another GPU or of another context.
+    fn region_at(&self, address: *const u8) -> Result<Region>;
 
     /// Makes the GPU's context the thread's.
     ///

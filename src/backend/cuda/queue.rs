@@ -28,7 +28,7 @@ impl Queue {
 
     /// Bytes that a copy of `column` needs, of which `n` numbers are read; 0 for one in the GPU's memory.
     pub fn bytes_of(machine: &Machine, column: &Column, n: usize) -> Result<usize> {
-        Ok(match machine.gpu.memory_at(column.pointer)? {
+        Ok(match machine.memory_of_column(column, n)? {
             Memory::Gpu => 0,
             Memory::Processor => padded(numbers_of(column, n) * size_of::<f32>()),
         })
@@ -36,7 +36,7 @@ impl Queue {
 
     /// The same for an index.
     pub fn bytes_of_index(machine: &Machine, list: &[u32]) -> Result<usize> {
-        Ok(match machine.gpu.memory_at(list.as_ptr().cast())? {
+        Ok(match machine.memory_of_bytes(list.as_ptr().cast(), size_of_val(list).max(1))? {
             Memory::Gpu => 0,
             Memory::Processor => padded(size_of_val(list)),
         })

@@ -4,11 +4,14 @@
 //! that go with them, a stimulus for example, are copied first, without waiting. If the results belong into the
 //! processor's memory the call goes through them in batches, and returns when they are there.
 
+use std::cell::Cell;
+use std::ops::Range;
+
 use super::CudaOptions;
 use super::batches::Batches;
 use super::device::CudaDevice;
 use super::generate::{Kernel, Request};
-use super::gpu::{Gpu, Memory};
+use super::gpu::{Gpu, Memory, Region};
 use super::job::{Entry, Job, OwnMemory};
 use super::queue::Queue;
 use crate::backend::tile::Check;
@@ -33,6 +36,8 @@ pub struct Machine {
     pub gpu: Box<dyn Gpu>,
     pub kernel: Kernel,
     pub check: Check,
+    /// Where the last address of this call led: columns of a view mostly lie in one piece of memory.
+    known: Cell<[usize; 2]>,
     memory: OwnMemory,
     job: Job,
 }
@@ -72,7 +77,7 @@ impl CudaBackend {
         let (memory, job) = (loaded?, Job::with_columns(n_inputs + n_outputs));
         Ok(Self {
             name,
-            machine: Machine { gpu, kernel, check, memory, job },
+            machine: Machine { gpu, kernel, check, known: Cell::default(), memory, job },
             queue: Queue::with_capacity(capacity),
             batches: Batches::new(n_inputs + n_outputs),
             inputs: Vec::with_capacity(n_inputs),
@@ -90,6 +95,8 @@ impl CudaBackend {
             }
         }
         self.machine.gpu.enter()?;
+        // What was given back since may be another's by now.
+        self.machine.known.set([0; 2]);
         let inside = Leave(self);
         work(inside.0)
     }
@@ -98,7 +105,7 @@ impl CudaBackend {
     /// As [`Backend::evaluate`]; the outputs are in the GPU's memory.
     unsafe fn evaluate_there(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
         let Self { machine, queue, inputs, .. } = self;
-        machine.refuse_status_here(job.status)?;
+        machine.refuse_status_here(job.status, job.n_cells)?;
         let bytes = |column| Queue::bytes_of(machine, column, job.n_cells);
         let bytes = job.inputs.iter().map(bytes).sum::<Result<usize>>()?;
         queue.begin(machine, bytes)?;
@@ -120,7 +127,7 @@ impl CudaBackend {
     /// As [`Backend::step`]; the state is in the GPU's memory.
     unsafe fn step_there(&mut self, job: &Advance<'_>) -> Result<Tally> {
         let Self { machine, queue, step_inputs, .. } = self;
-        machine.refuse_status_here(job.status)?;
+        machine.refuse_status_here(job.status, job.n_cells)?;
         let mut bytes = job.index.map_or(Ok(0), |list| Queue::bytes_of_index(machine, list))?;
         for input in job.inputs {
             bytes += match input {
@@ -155,10 +162,40 @@ impl CudaBackend {
 }
 
 impl Machine {
-    /// Where all of `columns` lie.
-    fn memory_of(&self, what: &str, columns: &[Column]) -> Result<Memory> {
+    /// Where `address` leads.
+    pub fn memory_at(&self, address: *const u8) -> Result<Memory> {
+        let [start, end] = self.known.get();
+        if (start..end).contains(&(address as usize)) {
+            return Ok(Memory::Gpu);
+        }
+        let Region { memory, bytes: Range { start, end } } = self.gpu.region_at(address)?;
+        if memory == Memory::Gpu {
+            self.known.set([start, end]);
+        }
+        Ok(memory)
+    }
+
+    /// Where `len` bytes lie, at least one.
+    pub fn memory_of_bytes(&self, address: *const u8, len: usize) -> Result<Memory> {
+        let memory = self.memory_at(address)?;
+        // Beyond its end a GPU would fault, and with it everything of the caller's there.
+        if memory == Memory::Gpu && self.memory_at(address.wrapping_add(len - 1))? != Memory::Gpu {
+            return Err(Error::invalid(format!("{len} bytes that go beyond the GPU's memory they begin in"))
+                .remedy("check that every view leads to as many numbers of the GPU's memory as it says"));
+        }
+        Ok(memory)
+    }
+
+    /// Where the first `n` numbers of a column lie.
+    pub fn memory_of_column(&self, column: &Column, n: usize) -> Result<Memory> {
+        let len = ((n.max(1) - 1) * column.stride + 1) * column.element.size();
+        self.memory_of_bytes(column.pointer, len)
+    }
+
+    /// Where the first `n` numbers of all of `columns` lie.
+    fn memory_of(&self, what: &str, columns: &[Column], n: usize) -> Result<Memory> {
         let mut memories =
-            columns.iter().map(|column| self.gpu.memory_at(column.pointer).map_err(|e| e.at(what)));
+            columns.iter().map(|column| self.memory_of_column(column, n).map_err(|e| e.at(what)));
         let first = memories.next().expect("a column")?;
         for memory in memories {
             if memory? != first {
@@ -177,8 +214,9 @@ impl Machine {
         }
     }
 
-    fn refuse_status_here(&self, status: StatusBytes) -> Result<()> {
-        match status.are_wanted() && self.gpu.memory_at(status.address())? == Memory::Processor {
+    fn refuse_status_here(&self, status: StatusBytes, n: usize) -> Result<()> {
+        let memory = || self.memory_of_bytes(status.address(), n).map_err(|e| e.at("status bytes"));
+        match status.are_wanted() && memory()? == Memory::Processor {
             true => Err(Error::invalid("status bytes in the processor's memory, for cells in the GPU's")
                 .remedy("give status bytes in the GPU's memory")),
             false => Ok(()),
@@ -234,10 +272,9 @@ impl Backend for CudaBackend {
         if job.n_cells == 0 {
             return Ok(Tally::default());
         }
-        let memory = self.machine.memory_of("outputs", job.outputs)?;
         // SAFETY: passed on.
         self.inside(|own| unsafe {
-            match memory {
+            match own.machine.memory_of("outputs", job.outputs, job.n_cells)? {
                 Memory::Gpu => own.evaluate_there(job),
                 Memory::Processor => own.batches.evaluate(&mut own.machine, job),
             }
@@ -248,10 +285,9 @@ impl Backend for CudaBackend {
         if job.n_cells == 0 {
             return Ok(Tally::default());
         }
-        let memory = self.machine.memory_of("state", job.state)?;
         // SAFETY: passed on.
         self.inside(|own| unsafe {
-            match memory {
+            match own.machine.memory_of("state", job.state, job.n_rows)? {
                 Memory::Gpu => own.step_there(job),
                 Memory::Processor => own.batches.step(&mut own.machine, job),
             }
@@ -264,7 +300,7 @@ impl Backend for CudaBackend {
 
     fn is_reachable(&self, address: *const u8) -> bool {
         // What it is instead the call itself will say.
-        !matches!(self.machine.gpu.memory_at(address), Ok(Memory::Gpu))
+        !matches!(self.machine.gpu.region_at(address), Ok(Region { memory: Memory::Gpu, .. }))
     }
 }
 
