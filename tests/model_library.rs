@@ -67,10 +67,11 @@ impl Faulty {
 
     /// What opening and checking the library with `fault` ends in.
     fn error(&self, fault: &str) -> emucell::Error {
-        let opened = ModelLibrary::open_with(
-            &self.library(fault),
-            &Options { time_limit: Duration::from_millis(600), ..options() },
-        );
+        self.error_with(fault, options())
+    }
+
+    fn error_with(&self, fault: &str, options: Options) -> emucell::Error {
+        let opened = ModelLibrary::open_with(&self.library(fault), &options);
         let error = opened.and_then(|mut library| library.check(DT)).map(|_| ()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("libfaulty"), "no place in: {text}");
@@ -179,7 +180,8 @@ fn a_library_that_ends_its_program_is_an_error_and_says_where_and_what_it_printe
     assert_says(&faulty.error("EXITS"), &["exit status: 0", "in a step", "\"no mask was given\""]);
     let error = faulty.error("EXITS_AT_OPENING");
     assert_says(&error, &["exit status: 3", "while it was loaded", "\"no licence was found\""]);
-    assert_says(&faulty.error("HANGS"), &["did not come back within 0.6 s", "in a step"]);
+    let hasty = Options { time_limit: Duration::from_secs(2), ..options() };
+    assert_says(&faulty.error_with("HANGS", hasty), &["did not come back within 2 s", "in a step"]);
     assert_eq!(faulty.error("EXITS").kind(), ErrorKind::Callback);
 }
 
