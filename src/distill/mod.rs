@@ -154,6 +154,9 @@ pub fn distill(
     let depart = |surrogate: &Surrogate| {
         closed_loop.departure(&mut SurrogateCells::new(&Arc::new(surrogate.clone()))?)
     };
+    // What misses the target is improved as long as it can be; beyond it, memory and time have to be earned.
+    let is_worth =
+        |new: f64, old: f64| !old.is_finite() || new < WORTH * old || (old > options.apd90 && new < old);
     let mut best: Option<(Surrogate, Departure)> = None;
     if exact.formula.unknown.is_empty() {
         'separations: for finer in SEPARATIONS[1..].iter().map(Some).chain([None]) {
@@ -164,17 +167,14 @@ pub fn distill(
                 let terms = exact.formula.terms.len();
                 let intervals = exact.intervals.values().max().copied().unwrap_or(0);
                 progress(&format!("{terms} products, up to {intervals} intervals: {departure}"));
-                if best
-                    .as_ref()
-                    .is_none_or(|(_, b)| departure.apd90 < WORTH * b.apd90 || !b.apd90.is_finite())
-                {
+                if best.as_ref().is_none_or(|(_, b)| is_worth(departure.apd90, b.apd90)) {
                     best = Some((surrogate, departure));
                 }
                 if departure.apd90 <= TABLES_SHARE * options.apd90 || !go_on() {
                     break 'separations;
                 }
                 // Tables that are not what limits are not refined further.
-                if departure.apd90 > WORTH * before || !exact.refine()? {
+                if !is_worth(departure.apd90, before) || !exact.refine()? {
                     break;
                 }
                 before = departure.apd90;

@@ -29,7 +29,7 @@ impl StepFunction for TwoCurrents {
         for (cell, stimulus) in states.chunks_mut(3).zip(stimulus) {
             for _ in 0..n_steps {
                 let [v, h, c] = [cell[0], cell[1], cell[2]];
-                let tangled = self.tangled * (3.0 * v + 2.0 * c - 2.0 * h * v).tanh();
+                let tangled = self.tangled * (12.0 * v + 8.0 * c - 20.0 * h * v * c + 1.0).tanh();
                 cell[0] += dt * (h * v * v * (1.0 - v) / 0.3 - v / 6.0 - 0.05 * v * c / (c + 0.5) + stimulus);
                 cell[1] += dt * if v < 0.13 { (1.0 - h) / 120.0 } else { -h / 150.0 };
                 cell[2] += dt * (0.004 * v - 0.003 * (c - 0.2) + tangled);
@@ -136,7 +136,7 @@ fn verification_catches_what_is_planted() {
     });
     assert!(!verified(coarse));
     let no_gate = altered(&surrogate, |operation| match operation {
-        Operation::Relax { state, .. } => Some(Operation::Slice { input: *state, start: 0, width: 1 }),
+        Operation::Relax { state, .. } => Some(Operation::Concat { inputs: vec![*state] }),
         _ => None,
     });
     assert!(!verified(no_gate));
