@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::function::{Coordinate, Function};
 use super::grid::Tabulated;
 use super::network::{Feature, Learned};
-use super::terms::{Formula, Term};
+use super::terms::{Formula, Polynomial, Term};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::program::{BinaryOperator, BlockId, Operation, Program, ProgramBuilder};
@@ -220,7 +220,7 @@ impl<'a> Assembler<'a> {
     pub fn compute(&mut self, wanted: &[usize]) -> Result<()> {
         let formula = self.formula;
         let wanted: Vec<usize> = wanted.iter().copied().filter(|&i| self.products[i].is_none()).collect();
-        let mut polynomials: Vec<&Vec<(f64, Vec<Coordinate>)>> = Vec::new();
+        let mut polynomials: Vec<&Polynomial> = Vec::new();
         for &i in &wanted {
             let polynomial = &formula.terms[i].polynomial;
             if polynomial.len() > 1 && !polynomials.contains(&polynomial) {
@@ -249,7 +249,7 @@ impl<'a> Assembler<'a> {
     }
 
     /// Sums of weighted products of states.
-    fn polynomials(&mut self, polynomials: &[&Vec<(f64, Vec<Coordinate>)>]) -> Result<Vec<Place>> {
+    fn polynomials(&mut self, polynomials: &[&Polynomial]) -> Result<Vec<Place>> {
         let mut all: Vec<&Vec<Coordinate>> = Vec::new();
         for (_, powers) in polynomials.iter().flat_map(|p| p.iter()) {
             if !all.contains(&powers) {
@@ -265,7 +265,7 @@ impl<'a> Assembler<'a> {
             all.iter().map(|powers| powers.iter().map(|&c| self.place(c)).collect()).collect();
         let products = self.multiply(&factors)?;
         let products = self.gather(&products)?;
-        let weight = |polynomial: &Vec<(f64, Vec<Coordinate>)>, powers: &Vec<Coordinate>| -> f32 {
+        let weight = |polynomial: &Polynomial, powers: &Vec<Coordinate>| -> f32 {
             polynomial.iter().filter(|(_, p)| p == powers).map(|(w, _)| *w as f32).sum()
         };
         let weights = polynomials.iter().flat_map(|p| all.iter().map(|powers| weight(p, powers))).collect();

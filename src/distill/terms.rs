@@ -9,14 +9,18 @@ use crate::error::Result;
 use crate::harvest::Visited;
 use crate::structure::{Role, StateIndex};
 
+/// Products of states with their weights; none stands for 1.
+pub type Polynomial = Vec<(f64, Powers)>;
+/// States with the number of times that something is added to them.
+pub type Targets = Vec<(StateIndex, f64)>;
+
 /// Part of increments: Π functions · Σ weight · powers, times a number for each state that it changes.
 #[derive(Clone, Debug)]
 pub struct Term {
     /// At most one a variable.
     pub functions: Vec<Function>,
-    /// Products of states with their weights; none stands for 1.
-    pub polynomial: Vec<(f64, Powers)>,
-    pub targets: Vec<(StateIndex, f64)>,
+    pub polynomial: Polynomial,
+    pub targets: Targets,
 }
 
 /// How the next value of every state comes about.
@@ -142,8 +146,8 @@ impl Formula {
 
 /// Sums of products of states, each with the states that it changes: products that change the same ones in the same proportion add up
 /// before they are multiplied with a function.
-fn factorised(uses: Vec<super::pieces::Use>) -> Vec<(Vec<(f64, Powers)>, Vec<(StateIndex, f64)>)> {
-    let mut of_powers: Vec<(Powers, Vec<(StateIndex, f64)>)> = Vec::new();
+fn factorised(uses: Vec<super::pieces::Use>) -> Vec<(Polynomial, Targets)> {
+    let mut of_powers: Vec<(Powers, Targets)> = Vec::new();
     for u in uses {
         match of_powers.iter_mut().find(|(powers, _)| *powers == u.powers) {
             Some((_, targets)) => match targets.iter_mut().find(|(state, _)| *state == u.target) {
@@ -153,7 +157,7 @@ fn factorised(uses: Vec<super::pieces::Use>) -> Vec<(Vec<(f64, Powers)>, Vec<(St
             None => of_powers.push((u.powers, vec![(u.target, u.weight)])),
         }
     }
-    let mut found: Vec<(Vec<(f64, Powers)>, Vec<(StateIndex, f64)>)> = Vec::new();
+    let mut found: Vec<(Polynomial, Targets)> = Vec::new();
     for (powers, mut targets) in of_powers {
         targets.sort_by_key(|t| t.0);
         let ratio = |known: &[(StateIndex, f64)]| {
