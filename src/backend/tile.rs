@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::{Advance, Guard, StatusBytes, StepInput, Tally, cell_status};
-use crate::kernels::{Rows, TILE, TileColumn, load_tile, store_tile, store_wanted};
+use super::{Advance, Evaluation, Guard, StatusBytes, StepInput, Tally, cell_status};
+use crate::kernels::{Pairs, Rows, TILE, TileColumn, Transfer, load_tile, store_tile, store_wanted};
 use crate::view::Column;
 
 /// The domain and what happens outside.
@@ -21,27 +21,111 @@ impl Check {
     pub fn looks(&self, status: StatusBytes) -> bool {
         self.guard != Guard::Ignore || status.are_wanted()
     }
+}
+
+/// The way of numbers between the caller's columns and tiles.
+#[derive(Debug)]
+pub struct Border {
+    /// What is looked at on the way.
+    pub check: Check,
+    transfer: &'static Transfer,
+    /// Pairs among the columns of a call's inputs.
+    pub inputs: Pairs,
+    /// Pairs among the columns of its results.
+    pub outputs: Pairs,
+}
+
+impl Border {
+    /// For so many input and output columns, by what belongs to an instruction set of this machine.
+    pub fn new(check: Check, transfer: &'static Transfer, n_inputs: usize, n_outputs: usize) -> Self {
+        let pairs = |n| Pairs::new(transfer, n);
+        Self { check, transfer, inputs: pairs(n_inputs), outputs: pairs(n_outputs) }
+    }
+
+    /// Looks at the columns of `job` before its first tile.
+    pub fn lay_out_evaluation(&mut self, job: &Evaluation<'_>) {
+        self.inputs.find(job.inputs.len(), job.n_cells, |j| Some(job.inputs[j]));
+        self.outputs.find(job.outputs.len(), job.n_cells, |j| Some(job.outputs[j]));
+    }
+
+    /// Looks at the columns of `job` before its first tile; states that are not to be written in pairs are not `paired`.
+    pub fn lay_out_step(&mut self, job: &Advance<'_>, paired: impl Fn(usize) -> bool) {
+        self.inputs.find(job.inputs.len(), job.n_cells, |i| in_row(job, i));
+        self.outputs.find(job.state.len(), job.n_cells, |j| Some(job.state[j]).filter(|_| paired(j)));
+    }
+
+    /// Reads the inputs of `cells`, a tile of the job, before its first step.
+    ///
+    /// # Safety
+    /// `cells` are cells of the job, which was laid out, that nobody writes meanwhile.
+    pub unsafe fn load_step(&self, job: &Advance<'_>, cells: Range<usize>, to: &mut [TileColumn]) {
+        let (by_position, by_row, n_cells) = (Rows::From(cells.start), rows_of(job, &cells), cells.len());
+        let mut i = 0;
+        while i < job.inputs.len() {
+            let n = self.inputs.at(i, n_cells);
+            // SAFETY: as this function's contract says.
+            unsafe {
+                match (in_row(job, i), job.inputs[i]) {
+                    (Some(first), _) if n > 0 => self.inputs.load(&first, by_row, &mut to[i..i + n]),
+                    (Some(column), _) => load_tile(&column, by_row, n_cells, &mut to[i].0),
+                    (None, StepInput::ByPosition(column)) => {
+                        load_tile(&column, by_position, n_cells, &mut to[i].0);
+                    }
+                    (None, _) => to[i].0 = [job.dt; TILE],
+                }
+            }
+            i += n.max(1);
+        }
+    }
 
     /// Flags the tile's cells that are outside the domain, and clears the other bits; moves their
     /// numbers to its border if that is the guard.
-    pub fn inputs(&self, columns: &mut [TileColumn], flags: &mut [u8; TILE]) {
+    pub fn check_inputs(&self, columns: &mut [TileColumn], flags: &mut [u8; TILE]) {
         *flags = [0; TILE];
-        for (TileColumn(values), &[low, high]) in columns.iter_mut().zip(&self.domain) {
-            // Almost every tile is wholly inside: that is found without the flags.
-            if !values.iter().fold(true, |all, &x| all & (x >= low) & (x <= high)) {
-                mark(flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
+        let Check { guard, domain } = &self.check;
+        // Almost every tile is wholly inside: that is found without the flags.
+        // SAFETY: the table belongs to an instruction set of this machine.
+        let are_within =
+            |columns: &[TileColumn], ranges| unsafe { (self.transfer.all_within)(columns, ranges) };
+        if are_within(columns, domain) {
+            return;
+        }
+        for (column, range) in columns.iter_mut().zip(domain) {
+            if are_within(std::slice::from_ref(column), std::slice::from_ref(range)) {
+                continue;
             }
-            if self.guard == Guard::Clamp {
+            let (TileColumn(values), [low, high]) = (column, *range);
+            mark(flags, values, cell_status::OUTSIDE_DOMAIN, |x| x >= low && x <= high);
+            if *guard == Guard::Clamp {
                 // `clamp` keeps NaN.
                 values.iter_mut().for_each(|x| *x = x.clamp(low, high));
             }
         }
     }
 
+    /// Flags the tile's cells whose results are not finite, and counts the `n_cells` cells that are
+    /// flagged by now.
+    pub fn look_at_results(&self, results: &[TileColumn], flags: &mut [u8; TILE], n_cells: usize) -> Tally {
+        // SAFETY: the table belongs to an instruction set of this machine.
+        if !unsafe { (self.transfer.all_finite)(results) } {
+            for TileColumn(values) in results {
+                mark(flags, values, cell_status::NOT_FINITE, f32::is_finite);
+            }
+        }
+        let cells = &flags[..n_cells];
+        if *flags == [0; TILE] {
+            return Tally::default();
+        }
+        Tally {
+            outside_domain: count(cells, cell_status::OUTSIDE_DOMAIN),
+            not_finite: count(cells, cell_status::NOT_FINITE),
+        }
+    }
+
     /// Writes the results of the tile's cells, but not of those that the fallback is to compute.
     ///
     /// # Safety
-    /// As [`store_tile`].
+    /// As [`store_tile`]; the columns are those that were laid out.
     pub unsafe fn store(
         &self,
         results: &[TileColumn],
@@ -51,79 +135,54 @@ impl Check {
         flags: &[u8; TILE],
     ) {
         let is_inside = |i: usize| flags[i] & cell_status::OUTSIDE_DOMAIN == 0;
-        let all = self.guard != Guard::Fallback || (0..n_cells).all(is_inside);
-        for (column, tile) in to.iter().zip(results) {
+        let all = self.check.guard != Guard::Fallback || (0..n_cells).all(is_inside);
+        let mut j = 0;
+        while j < to.len() {
+            let n = if all { self.outputs.at(j, n_cells) } else { 0 };
             // SAFETY: as this function's contract says.
             unsafe {
                 match all {
-                    true => store_tile(column, rows, n_cells, &tile.0),
-                    false => store_wanted(column, rows, n_cells, &tile.0, is_inside),
+                    true if n > 0 => self.outputs.store(&to[j], rows, &results[j..j + n]),
+                    true => store_tile(&to[j], rows, n_cells, &results[j].0),
+                    false => store_wanted(&to[j], rows, n_cells, &results[j].0, is_inside),
                 }
             }
+            j += n.max(1);
         }
     }
 }
 
-/// Flags the tile's cells whose results are not finite, and counts the `n_cells` cells that are
-/// flagged by now.
-pub fn look_at_results(results: &[TileColumn], flags: &mut [u8; TILE], n_cells: usize) -> Tally {
-    if !are_finite(results) {
-        for TileColumn(values) in results {
-            mark(flags, values, cell_status::NOT_FINITE, f32::is_finite);
-        }
-    }
-    let cells = &flags[..n_cells];
-    if *flags == [0; TILE] {
-        return Tally::default();
-    }
-    Tally {
-        outside_domain: count(cells, cell_status::OUTSIDE_DOMAIN),
-        not_finite: count(cells, cell_status::NOT_FINITE),
-    }
-}
-
-/// Reads the `n_cells` cells in `rows` of every column.
+/// Reads the `n_cells` cells in `rows` of every column; `pairs` are those of the border's side that the columns are on.
 ///
 /// # Safety
-/// As [`load_tile`].
-pub unsafe fn load(columns: &[Column], rows: Rows<'_>, n_cells: usize, to: &mut [TileColumn]) {
-    for (column, tile) in columns.iter().zip(to) {
-        // SAFETY: as this function's contract says.
-        unsafe { load_tile(column, rows, n_cells, &mut tile.0) }
-    }
-}
-
-/// Reads the inputs of `cells`, a tile of the job, before its first step.
-///
-/// # Safety
-/// `cells` are cells of the job that nobody writes meanwhile.
-pub unsafe fn load_step(job: &Advance<'_>, cells: Range<usize>, to: &mut [TileColumn]) {
-    let (by_position, by_row, n_cells) = (Rows::From(cells.start), rows_of(job, &cells), cells.len());
-    for (input, tile) in job.inputs.iter().zip(to) {
+/// As [`load_tile`]; the columns are those that were laid out.
+pub unsafe fn load(pairs: &Pairs, columns: &[Column], rows: Rows<'_>, n_cells: usize, to: &mut [TileColumn]) {
+    let mut j = 0;
+    while j < columns.len() {
+        let n = pairs.at(j, n_cells);
         // SAFETY: as this function's contract says.
         unsafe {
-            match input {
-                StepInput::State(j) => load_tile(&job.state[*j], by_row, n_cells, &mut tile.0),
-                StepInput::ByPosition(column) => load_tile(column, by_position, n_cells, &mut tile.0),
-                StepInput::ByRow(column) => load_tile(column, by_row, n_cells, &mut tile.0),
-                StepInput::Time => tile.0 = [job.dt; TILE],
+            match n {
+                0 => load_tile(&columns[j], rows, n_cells, &mut to[j].0),
+                _ => pairs.load(&columns[j], rows, &mut to[j..j + n]),
             }
         }
+        j += n.max(1);
+    }
+}
+
+/// The column of an input of the job that lies in the rows of the cells' states.
+fn in_row(job: &Advance<'_>, input: usize) -> Option<Column> {
+    match job.inputs[input] {
+        StepInput::State(j) => Some(job.state[j]),
+        StepInput::ByRow(column) => Some(column),
+        StepInput::ByPosition(_) | StepInput::Time => None,
     }
 }
 
 /// Where the states of `cells`, a tile of the job, lie.
 pub fn rows_of<'a>(job: &Advance<'a>, cells: &Range<usize>) -> Rows<'a> {
     job.index.map_or(Rows::From(cells.start), |list| Rows::Listed(&list[cells.clone()]))
-}
-
-/// Whether all numbers of a tile are finite. Zero times anything else is NaN, and stays NaN in a sum.
-fn are_finite(results: &[TileColumn]) -> bool {
-    let mut sums = [0.0f32; TILE];
-    for TileColumn(values) in results {
-        sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += 0.0 * x);
-    }
-    sums.iter().all(|&sum| sum == 0.0)
 }
 
 /// Sets `bit` in the flags of those cells whose value is not `good`.

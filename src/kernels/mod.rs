@@ -7,6 +7,7 @@
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 mod packed;
+mod pairs;
 mod scalar;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod table;
@@ -19,6 +20,7 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 
 pub use packed::PackedDense;
+pub use pairs::{ColumnPair, Kept, Offsets, Pairs, Transfer};
 pub use transfer::{AddLimits, Rows, add_tile, add_wanted, load_tile, store_tile, store_wanted};
 
 /// Cells of a tile: two AVX-512 or four AVX vectors, so that the blocks of a wide network still
@@ -99,6 +101,8 @@ const FORCE: &str = "EMUCELL_FORCE_ISA";
 pub struct Kernels {
     /// Name of the instruction set.
     pub name: &'static str,
+    /// What moves whole tiles.
+    pub transfer: &'static Transfer,
     /// Rows of a block of [`PackedDense`].
     pub dense_rows: usize,
     /// activation(weights · x + bias) on `lanes` lanes; the layer was packed for this instruction set,

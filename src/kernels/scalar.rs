@@ -1,10 +1,11 @@
 //! The reference: plain loops, one lane at a time, with the standard library's functions.
 
-use super::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
+use super::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable, pairs};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 
 pub static KERNELS: Kernels = Kernels {
     name: "scalar",
+    transfer: &pairs::SCALAR,
     dense_rows: 4,
     dense,
     dense_one,

@@ -1,11 +1,12 @@
 //! The dispatch table of an instruction set.
 
 /// Makes the dispatch table `KERNELS`: the vector kernels compiled for `$vector` with
-/// `$features` enabled.
+/// `$features` enabled, and `$transfer`, which moves whole tiles.
 macro_rules! kernel_table {
-    ($name:literal, $features:literal, $vector:ty) => {
+    ($name:literal, $features:literal, $vector:ty, $transfer:expr) => {
         pub static KERNELS: crate::kernels::Kernels = crate::kernels::Kernels {
             name: $name,
+            transfer: &$transfer,
             dense_rows: <$vector as crate::kernels::vector::Vector>::DENSE_ROWS,
             dense,
             dense_one,

@@ -16,6 +16,11 @@ pub enum Update {
     },
 }
 
+impl Update {
+    /// An increment without limits.
+    pub const UNLIMITED: Self = Self::Increment { low: f32::NEG_INFINITY, high: f32::INFINITY };
+}
+
 impl Program {
     /// A program that gives what is added to the states wherever this one adds something to a state:
     /// output `j` belongs to the state in input column `states[j]`.
@@ -44,9 +49,10 @@ impl Program {
 
     /// Where the increment of the state in input column `state` is, if `place` is its next value.
     fn increment_of(&self, place: Place, state: usize) -> Source {
-        let unknown = Source { place, relaxes: false, update: Update::Value };
         let (mut low, mut high) = (f32::NEG_INFINITY, f32::INFINITY);
         let mut place = self.resolve(place);
+        // Where it comes from, so that the next state need not be put together.
+        let unknown = Source { place, relaxes: false, update: Update::Value };
         loop {
             let update = Update::Increment { low, high };
             let is_state = |p: Place| p.block == BlockId::INPUT && p.column == state;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// a cell to the next.
 ///
 /// A column borrows nothing: whoever accesses its numbers vouches for them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Address of row 0, aligned to the element type.
     pub pointer: *mut u8,

@@ -4,11 +4,11 @@
 //! the program adds something to a state, the sum is formed where the state lies, in its own type.
 
 use super::plan::{Layers, Plan};
-use crate::backend::tile::Check;
+use crate::backend::tile::Border;
 use crate::backend::{Advance, Guard, cell_status};
 use crate::error::Result;
 use crate::kernels::{
-    AddLimits, Kernels, Rows, TILE, TileColumn, add_tile, add_wanted, store_tile, store_wanted,
+    AddLimits, Kept, Kernels, Rows, TILE, TileColumn, add_tile, add_wanted, store_tile, store_wanted,
 };
 use crate::program::{Program, Update};
 use crate::view::{Column, ElementType};
@@ -19,6 +19,8 @@ pub struct Increments {
     pub plan: Plan,
     /// One an output.
     updates: Vec<Update>,
+    /// Whether each update keeps the state and adds to it.
+    kept: Vec<Kept>,
     /// The input column of each output's state.
     states: Vec<usize>,
 }
@@ -39,7 +41,9 @@ impl Increments {
             return Ok(None);
         }
         let plan = Plan::new(&program.fused(), kernels, layers)?;
-        Ok(Some(Self { plan, updates, states: states.to_vec() }))
+        let kept = |update: &Update| if *update == Update::Value { 0 } else { Kept::MAX };
+        let kept = updates.iter().map(kept).collect();
+        Ok(Some(Self { plan, updates, kept, states: states.to_vec() }))
     }
 
     /// Whether the job's states are more exact than the program.
@@ -47,14 +51,26 @@ impl Increments {
         job.state.iter().any(|column| column.element == ElementType::F64)
     }
 
+    /// Looks at the columns of `job` before its first tile: states without limits are updated in pairs.
+    pub fn lay_out(&self, border: &mut Border, job: &Advance<'_>) {
+        let clamps = border.check.guard == Guard::Clamp;
+        border.lay_out_step(job, |j| {
+            let is_free = match self.updates[j] {
+                Update::Value => true,
+                update => update == Update::UNLIMITED && !clamps,
+            };
+            is_free && job.state[j].element == ElementType::F64
+        });
+    }
+
     /// Updates the states of a tile's cells, but not of those that the fallback is to compute, and leaves the next states
     /// in `results` in the place of their increments.
     ///
     /// # Safety
-    /// As [`Check::store`](crate::backend::Check::store).
+    /// As [`Border::store`].
     pub unsafe fn store(
         &self,
-        check: &Check,
+        border: &Border,
         results: &mut [TileColumn],
         to: &[Column],
         rows: Rows<'_>,
@@ -62,11 +78,17 @@ impl Increments {
         flags: &[u8; TILE],
     ) {
         let inside = |i: usize| flags[i] & cell_status::OUTSIDE_DOMAIN == 0;
+        let (check, pairs) = (&border.check, &border.outputs);
         let all = check.guard != Guard::Fallback || (0..n_cells).all(inside);
-        for (j, (column, tile)) in to.iter().zip(results).enumerate() {
+        let mut next = 0;
+        while next < to.len() {
+            let (j, n) = (next, if all { pairs.at(next, n_cells) } else { 0 });
+            next += n.max(1);
+            let (column, tile) = (&to[j], &mut results[j]);
             // SAFETY: as this function's contract says.
             unsafe {
                 match self.updates[j] {
+                    _ if n > 0 => pairs.update(column, rows, &mut results[j..next], &self.kept[j..next]),
                     Update::Increment { low, high } => {
                         let mut limits = AddLimits { after: [low, high], ..AddLimits::NONE };
                         if check.guard == Guard::Clamp {

@@ -14,7 +14,7 @@ use self::increments::Increments;
 use self::plan::{Layers, Plan};
 use self::pool::Pool;
 use self::worker::Worker;
-use super::tile::Check;
+use super::tile::{Border, Check};
 use super::{Advance, Backend, Evaluation, Tally, check_threads};
 use crate::error::Result;
 use crate::kernels::{Kernels, TILE};
@@ -39,7 +39,7 @@ pub struct CpuBackend {
     plan: Plan,
     /// For states in double precision.
     increments: Option<Increments>,
-    check: Check,
+    border: Border,
     crew: Crew,
 }
 
@@ -62,7 +62,7 @@ impl CpuBackend {
             name: format!("cpu {}, threads: {}", kernels.name, options.n_threads),
             plan,
             increments,
-            check: options.check,
+            border: Border::new(options.check, kernels.transfer, program.n_inputs(), program.n_outputs()),
             crew: Crew { workers, pool: Pool::new(options.n_threads - 1)? },
         })
     }
@@ -115,20 +115,27 @@ impl Backend for CpuBackend {
     }
 
     unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
-        let Self { plan, check, crew, .. } = self;
+        let Self { plan, border, crew, .. } = self;
+        border.lay_out_evaluation(job);
         // SAFETY: every tile of cells belongs to one thread; the caller vouches for the job.
-        crew.share(job.n_cells, |worker, cells| unsafe { worker.evaluate(plan, check, job, cells) })
+        crew.share(job.n_cells, |worker, cells| unsafe { worker.evaluate(plan, border, job, cells) })
     }
 
     unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally> {
-        let Self { plan, increments, check, crew, .. } = self;
+        let Self { plan, increments, border, crew, .. } = self;
         match increments.as_ref().filter(|increments| increments.serve(job)) {
-            // SAFETY: as above.
-            Some(increments) => crew.share(job.n_cells, |worker, cells| unsafe {
-                worker.step_by_increments(increments, check, job, cells);
-            }),
-            // SAFETY: as above.
-            None => crew.share(job.n_cells, |worker, cells| unsafe { worker.step(plan, check, job, cells) }),
+            Some(increments) => {
+                increments.lay_out(border, job);
+                // SAFETY: as above.
+                crew.share(job.n_cells, |worker, cells| unsafe {
+                    worker.step_by_increments(increments, border, job, cells);
+                })
+            }
+            None => {
+                border.lay_out_step(job, |_| true);
+                // SAFETY: as above.
+                crew.share(job.n_cells, |worker, cells| unsafe { worker.step(plan, border, job, cells) })
+            }
         }
     }
 }

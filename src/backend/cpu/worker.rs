@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::increments::Increments;
 use super::plan::Plan;
-use crate::backend::tile::{self, Check};
+use crate::backend::tile::{self, Border};
 use crate::backend::{Advance, Evaluation, StepInput, Tally};
 use crate::kernels::{Rows, TILE, TileColumn};
 
@@ -39,13 +39,19 @@ impl Worker {
     /// # Safety
     /// `cells` are cells of the job and no other thread touches them; the job has the plan's
     /// columns.
-    pub unsafe fn evaluate(&mut self, plan: &Plan, check: &Check, job: &Evaluation<'_>, cells: Range<usize>) {
+    pub unsafe fn evaluate(
+        &mut self,
+        plan: &Plan,
+        border: &Border,
+        job: &Evaluation<'_>,
+        cells: Range<usize>,
+    ) {
         let (rows, n_cells) = (Rows::From(cells.start), cells.len());
         // SAFETY: passed on.
         unsafe {
-            tile::load(job.inputs, rows, n_cells, &mut self.arena[plan.input..]);
-            self.run(plan, check, n_cells, check.looks(job.status));
-            check.store(&self.arena[plan.output..], job.outputs, rows, n_cells, &self.flags);
+            tile::load(&border.inputs, job.inputs, rows, n_cells, &mut self.arena[plan.input..]);
+            self.run(plan, border, n_cells, border.check.looks(job.status));
+            border.store(&self.arena[plan.output..], job.outputs, rows, n_cells, &self.flags);
             job.status.store(cells, &self.flags);
         }
     }
@@ -54,24 +60,24 @@ impl Worker {
     ///
     /// # Safety
     /// As [`Worker::evaluate`].
-    pub unsafe fn step(&mut self, plan: &Plan, check: &Check, job: &Advance<'_>, cells: Range<usize>) {
+    pub unsafe fn step(&mut self, plan: &Plan, border: &Border, job: &Advance<'_>, cells: Range<usize>) {
         let (rows, n_cells) = (tile::rows_of(job, &cells), cells.len());
         // SAFETY: passed on.
         unsafe {
-            tile::load_step(job, cells.clone(), &mut self.arena[plan.input..]);
-            let looks = check.looks(job.status);
+            border.load_step(job, cells.clone(), &mut self.arena[plan.input..]);
+            let looks = border.check.looks(job.status);
             let mut flags = [0; TILE];
             for step in 0..job.n_steps {
                 if step > 0 {
                     self.feed_back(plan, job.inputs);
                 }
-                self.run(plan, check, n_cells, looks);
+                self.run(plan, border, n_cells, looks);
                 if looks {
                     flags.iter_mut().zip(&self.flags).for_each(|(all, now)| *all |= now);
                 }
             }
             if job.n_steps > 0 {
-                check.store(&self.arena[plan.output..], job.state, rows, n_cells, &self.flags);
+                border.store(&self.arena[plan.output..], job.state, rows, n_cells, &self.flags);
             }
             job.status.store(cells, &flags);
         }
@@ -84,7 +90,7 @@ impl Worker {
     pub unsafe fn step_by_increments(
         &mut self,
         increments: &Increments,
-        check: &Check,
+        border: &Border,
         job: &Advance<'_>,
         cells: Range<usize>,
     ) {
@@ -92,18 +98,18 @@ impl Worker {
         std::mem::swap(&mut self.arena, &mut self.increments_arena);
         // SAFETY: passed on.
         unsafe {
-            tile::load_step(job, cells.clone(), &mut self.arena[plan.input..]);
-            let looks = check.looks(job.status);
+            border.load_step(job, cells.clone(), &mut self.arena[plan.input..]);
+            let looks = border.check.looks(job.status);
             let mut flags = [0; TILE];
             for step in 0..job.n_steps {
                 if step > 0 {
                     self.feed_back(plan, job.inputs);
                 }
-                self.compute(plan, check, n_cells, looks);
+                self.compute(plan, border, n_cells, looks);
                 let results = &mut self.arena[plan.output..];
-                increments.store(check, results, job.state, rows, n_cells, &self.flags);
+                increments.store(border, results, job.state, rows, n_cells, &self.flags);
                 if looks {
-                    self.look_at_results(plan, n_cells);
+                    self.look_at_results(plan, border, n_cells);
                     flags.iter_mut().zip(&self.flags).for_each(|(all, now)| *all |= now);
                 }
             }
@@ -122,26 +128,26 @@ impl Worker {
     }
 
     /// Runs the program on the tile; if somebody `looks`, also finds out about the cells.
-    fn run(&mut self, plan: &Plan, check: &Check, n_cells: usize, looks: bool) {
-        self.compute(plan, check, n_cells, looks);
+    fn run(&mut self, plan: &Plan, border: &Border, n_cells: usize, looks: bool) {
+        self.compute(plan, border, n_cells, looks);
         if looks {
-            self.look_at_results(plan, n_cells);
+            self.look_at_results(plan, border, n_cells);
         }
     }
 
     /// Runs the program on the tile; if somebody `looks`, also checks the inputs.
-    fn compute(&mut self, plan: &Plan, check: &Check, n_cells: usize, looks: bool) {
+    fn compute(&mut self, plan: &Plan, border: &Border, n_cells: usize, looks: bool) {
         let inputs = &mut self.arena[plan.input..plan.input + plan.n_inputs];
         #[cfg(feature = "planted-faults")]
         super::planted::fault_if_asked(inputs, n_cells);
         if looks {
-            check.inputs(inputs, &mut self.flags);
+            border.check_inputs(inputs, &mut self.flags);
         }
         plan.run(&mut self.arena, n_cells);
     }
 
-    fn look_at_results(&mut self, plan: &Plan, n_cells: usize) {
+    fn look_at_results(&mut self, plan: &Plan, border: &Border, n_cells: usize) {
         let results = &self.arena[plan.output..plan.output + plan.n_outputs];
-        self.tally += tile::look_at_results(results, &mut self.flags, n_cells);
+        self.tally += border.look_at_results(results, &mut self.flags, n_cells);
     }
 }

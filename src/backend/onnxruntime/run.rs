@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::batch::Side;
 use super::network::Network;
 use super::{OnnxRuntimeOptions, Provider};
-use crate::backend::tile::{self, Check};
+use crate::backend::tile::{self, Border};
 use crate::backend::{Advance, Backend, Evaluation, Guard, StepInput, Tally, check_threads};
 use crate::error::Result;
-use crate::kernels::{Rows, TILE, TileColumn};
+use crate::kernels::{Kernels, Rows, TILE, TileColumn};
 use crate::surrogate::Graph;
 
 /// Cells that ONNX Runtime takes at a time on a processor: fewer make its own cost of a call felt,
@@ -23,7 +23,7 @@ const MAX_BATCH: usize = 1 << 20;
 /// itself.
 pub struct OnnxRuntimeBackend {
     name: String,
-    check: Check,
+    border: Border,
     batch: usize,
     network: Network,
     inputs: Side,
@@ -52,6 +52,8 @@ impl OnnxRuntimeBackend {
         let network = Network::new(graph, &options, batch)?;
         let inputs = Side::new(&network, &graph.inputs, batch)?;
         let outputs = Side::new(&network, &graph.outputs, batch)?;
+        let transfer = Kernels::select(None)?.transfer;
+        let border = Border::new(options.check, transfer, inputs.n_columns(), outputs.n_columns());
         let tile = |side: &Side| vec![TileColumn([0.0; TILE]); side.n_columns()];
         let mut backend = Self {
             name: match options.provider {
@@ -59,7 +61,7 @@ impl OnnxRuntimeBackend {
                 Provider::Cuda(device) => format!("onnxruntime cuda:{device}"),
                 Provider::TensorRt(device) => format!("onnxruntime tensorrt cuda:{device}"),
             },
-            check: options.check,
+            border,
             batch,
             network,
             input_tile: tile(&inputs),
@@ -91,16 +93,18 @@ impl OnnxRuntimeBackend {
     /// # Safety
     /// As [`Backend::evaluate`].
     unsafe fn evaluate_batch(&mut self, job: &Evaluation<'_>, cells: Range<usize>) -> Result<Tally> {
-        let looks = self.check.looks(job.status);
-        let direct_inputs = self.check.guard != Guard::Clamp && self.inputs.takes(job.inputs);
-        let direct_outputs = self.check.guard != Guard::Fallback && self.outputs.takes(job.outputs);
+        let looks = self.border.check.looks(job.status);
+        let direct_inputs = self.border.check.guard != Guard::Clamp && self.inputs.takes(job.inputs);
+        let direct_outputs = self.border.check.guard != Guard::Fallback && self.outputs.takes(job.outputs);
         if looks || !direct_inputs {
             for (tile, flags) in tiles(cells.len()).zip(&mut self.flags) {
                 let rows = Rows::From(cells.start + tile.start);
                 // SAFETY: passed on.
-                unsafe { tile::load(job.inputs, rows, tile.len(), &mut self.input_tile) };
+                unsafe {
+                    tile::load(&self.border.inputs, job.inputs, rows, tile.len(), &mut self.input_tile)
+                };
                 if looks {
-                    self.check.inputs(&mut self.input_tile, flags);
+                    self.border.check_inputs(&mut self.input_tile, flags);
                 }
                 if !direct_inputs {
                     self.inputs.store(tile.start, tile.len(), &self.input_tile);
@@ -129,15 +133,15 @@ impl OnnxRuntimeBackend {
             // SAFETY: passed on.
             unsafe {
                 if direct_outputs {
-                    tile::load(job.outputs, rows, tile.len(), &mut self.result_tile);
+                    tile::load(&self.border.outputs, job.outputs, rows, tile.len(), &mut self.result_tile);
                 } else {
                     self.outputs.load(tile.start, tile.len(), &mut self.result_tile);
                 }
                 if looks {
-                    tally += tile::look_at_results(&self.result_tile, flags, tile.len());
+                    tally += self.border.look_at_results(&self.result_tile, flags, tile.len());
                 }
                 if !direct_outputs {
-                    self.check.store(&self.result_tile, job.outputs, rows, tile.len(), flags);
+                    self.border.store(&self.result_tile, job.outputs, rows, tile.len(), flags);
                 }
                 job.status.store(own, flags);
             }
@@ -151,14 +155,14 @@ impl OnnxRuntimeBackend {
     /// # Safety
     /// As [`Backend::step`].
     unsafe fn step_batch(&mut self, job: &Advance<'_>, cells: Range<usize>) -> Result<Tally> {
-        let looks = self.check.looks(job.status);
+        let looks = self.border.check.looks(job.status);
         let mut tally = Tally::default();
         self.all_flags.fill([0; TILE]);
         for step in 0..job.n_steps {
             for (tile, flags) in tiles(cells.len()).zip(&mut self.flags) {
                 if step == 0 {
                     // SAFETY: passed on.
-                    unsafe { tile::load_step(job, shifted(&tile, cells.start), &mut self.input_tile) };
+                    unsafe { self.border.load_step(job, shifted(&tile, cells.start), &mut self.input_tile) };
                 } else {
                     self.inputs.load(tile.start, tile.len(), &mut self.input_tile);
                     self.outputs.load(tile.start, tile.len(), &mut self.result_tile);
@@ -169,7 +173,7 @@ impl OnnxRuntimeBackend {
                     }
                 }
                 if looks {
-                    self.check.inputs(&mut self.input_tile, flags);
+                    self.border.check_inputs(&mut self.input_tile, flags);
                 }
                 self.inputs.store(tile.start, tile.len(), &self.input_tile);
             }
@@ -177,7 +181,7 @@ impl OnnxRuntimeBackend {
             let flags = self.flags.iter_mut().zip(&mut self.all_flags);
             for (tile, (flags, all)) in tiles(cells.len()).zip(flags).filter(|_| looks) {
                 self.outputs.load(tile.start, tile.len(), &mut self.result_tile);
-                tally += tile::look_at_results(&self.result_tile, flags, tile.len());
+                tally += self.border.look_at_results(&self.result_tile, flags, tile.len());
                 all.iter_mut().zip(flags).for_each(|(all, now)| *all |= *now);
             }
         }
@@ -188,7 +192,7 @@ impl OnnxRuntimeBackend {
             unsafe {
                 if job.n_steps > 0 {
                     let rows = tile::rows_of(job, &own);
-                    self.check.store(&self.result_tile, job.state, rows, tile.len(), flags);
+                    self.border.store(&self.result_tile, job.state, rows, tile.len(), flags);
                 }
                 job.status.store(own, all);
             }
@@ -209,6 +213,7 @@ impl Backend for OnnxRuntimeBackend {
     }
 
     unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
+        self.border.lay_out_evaluation(job);
         let mut tally = Tally::default();
         for cells in self.batches(job.n_cells) {
             // SAFETY: passed on.
@@ -218,6 +223,7 @@ impl Backend for OnnxRuntimeBackend {
     }
 
     unsafe fn step(&mut self, job: &Advance<'_>) -> Result<Tally> {
+        self.border.lay_out_step(job, |_| true);
         let mut tally = Tally::default();
         for cells in self.batches(job.n_cells) {
             // SAFETY: passed on.

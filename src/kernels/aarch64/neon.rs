@@ -6,7 +6,7 @@ use crate::kernels::LANE_GROUP;
 use crate::kernels::table::kernel_table;
 use crate::kernels::vector::Vector;
 
-kernel_table!("neon", "neon", Lanes);
+kernel_table!("neon", "neon", Lanes, crate::kernels::pairs::SCALAR);
 
 /// Four single-precision numbers.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use crate::kernels::LANE_GROUP;
 use crate::kernels::table::kernel_table;
 use crate::kernels::vector::Vector;
 
-kernel_table!("avx2", "avx2,fma", Lanes);
+kernel_table!("avx2", "avx2,fma", Lanes, super::pairs::TRANSFER);
 
 pub fn is_available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")

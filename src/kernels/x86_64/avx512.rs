@@ -6,10 +6,10 @@ use crate::kernels::LANE_GROUP;
 use crate::kernels::table::kernel_table;
 use crate::kernels::vector::Vector;
 
-kernel_table!("avx512", "avx512f,avx512dq", Lanes);
+kernel_table!("avx512", "avx512f,avx512dq", Lanes, super::pairs::TRANSFER);
 
 pub fn is_available() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")
+    super::avx2::is_available() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")
 }
 
 /// Sixteen single-precision numbers.
