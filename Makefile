@@ -15,7 +15,7 @@ DEMO ?= demo
 BRIDGE ?= build/cxx
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-libtorch build cxx monoalg3d demo test sanitize miri aarch64 soak fuzz bench cuda install uninstall header clean
+.PHONY: help setup setup-libtorch build cxx monoalg3d demo test sanitize miri aarch64 soak fuzz bench cuda kernels install uninstall header clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,10 @@ bench: setup build ## speed of evaluation and of the solver on this machine, bes
 
 cuda: ## on a machine with an NVIDIA GPU: conformance of the kernels there, then times, into bench/records
 	bench/cuda.sh
+
+kernels: ## make the kernels that the library brings along for machines without NVRTC again
+	@scripts/setup.sh nvrtc
+	EMUCELL_UPDATE_KERNELS=1 $(CARGO) test --features cuda,cli --test cuda embedded::the_kernels -- --nocapture
 
 fuzz: ## 10 million runs of everything that reads files, with damaged ones (RUNS=1000000 for fewer)
 	@scripts/fuzz.sh

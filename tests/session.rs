@@ -249,3 +249,58 @@ fn a_solution_map_steps_with_any_length() {
     session.step(cells, 0.25, 4).unwrap();
     assert_eq!(x, [1.5, 1.0]);
 }
+
+#[test]
+fn many_times_of_the_same_cells_are_evaluations_at_each() {
+    // (p, t, x) → (x + t·p, t)
+    let mut b = ProgramBuilder::new(3).unwrap();
+    let [p, t, x] = [0, 1, 2].map(|i| b.slice(BlockId::INPUT, i, 1).unwrap());
+    let change = b.binary(BinaryOperator::Multiply, t, p).unwrap();
+    let y = b.binary(BinaryOperator::Add, x, change).unwrap();
+    let both = b.concat(&[y, t]).unwrap();
+    let inputs = vec![
+        Variable::new("p", "1/ms", Role::Parameter),
+        Variable::new("t", "ms", Role::Time).with_range(0.0, 9.0),
+        Variable::new("x", "1", Role::State),
+    ];
+    let outputs = ["x", "now"].map(|name| Variable::new(name, "1", Role::State)).to_vec();
+    let surrogate = Arc::new(Surrogate::new(Kind::SolutionMap, inputs, outputs, b.finish(both)).unwrap());
+    let count = SessionOptions { guard: Guard::Count, ..SessionOptions::default() };
+    let mut session = Session::new(surrogate.clone(), &count).unwrap();
+    let times: Vec<f64> = (0..70).map(|k| 0.125 * f64::from(k)).chain([10.0]).collect();
+    let cells: Vec<f64> = (0..2 * N_CELLS).map(|i| i as f64 / 64.0).collect();
+    let mut found = vec![-1.0; 2 * times.len() * N_CELLS];
+    let of_outputs = Layout::structure_of_arrays(N_CELLS, 2 * times.len());
+    let inputs = View::array_of_structures(&cells, 2).unwrap();
+    session.evaluate_times(inputs, &times, ViewMut::new(&mut found, of_outputs).unwrap()).unwrap();
+    for (k, t) in times.iter().enumerate() {
+        for i in 0..N_CELLS {
+            assert_eq!(found[2 * k * N_CELLS + i], cells[2 * i + 1] + t * cells[2 * i]);
+            assert_eq!(found[(2 * k + 1) * N_CELLS + i], *t);
+        }
+    }
+    let counters = session.counters();
+    assert_eq!((counters.calls, counters.cell_steps), (1, (N_CELLS * times.len()) as u64));
+    assert_eq!(counters.outside_domain, N_CELLS as u64);
+
+    let before = found.clone();
+    let mut refused = |session: &mut Session, times: &[f64], width: usize| {
+        let inputs = View::array_of_structures(&cells[..width * N_CELLS], width).unwrap();
+        let outputs = ViewMut::new(&mut found, of_outputs).unwrap();
+        session.evaluate_times(inputs, times, outputs).unwrap_err().to_string()
+    };
+    let flag = SessionOptions { guard: Guard::Flag, ..SessionOptions::default() };
+    let mut flagging = Session::new(surrogate, &flag).unwrap();
+    let faults = [
+        refused(&mut session, &times[1..], 2),
+        refused(&mut session, &times, 1),
+        refused(&mut flagging, &times, 2),
+        refused(&mut self::session(SessionOptions::default()), &times, 2),
+    ];
+    for (fault, words) in
+        faults.iter().zip(["of all times", "without the time", "guard Flag", "no solution map"])
+    {
+        assert!(fault.contains(words), "{fault}");
+    }
+    assert_eq!(found, before);
+}

@@ -10,10 +10,12 @@ mod derivative;
 mod fuse;
 mod increments;
 mod reference;
+mod split;
 
 pub use builder::ProgramBuilder;
 pub use derivative::Derivative;
 pub use increments::Update;
+pub use split::TimeSplit;
 
 use crate::activation::Activation;
 

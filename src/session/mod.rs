@@ -6,6 +6,7 @@ mod fallback;
 mod options;
 mod rows;
 mod solver;
+mod times;
 
 use std::sync::Arc;
 

@@ -129,6 +129,11 @@ impl SessionOptions {
             return Err(Error::unsupported(format!("instruction set \"{name}\" on {}", self.device))
                 .remedy("name none: a kernel is made for the GPU"));
         }
+        Ok(Box::new(CudaBackend::new(surrogate.program()?, self.for_gpu(surrogate, device))?))
+    }
+
+    /// What the native backend for the GPU of that number is told of `surrogate`.
+    pub fn for_gpu(&self, surrogate: &Surrogate, device: usize) -> CudaOptions {
         let mut states = 0..;
         let source = |variable: &Variable| match variable.role {
             Role::State => Source::State(states.next().expect("a number")),
@@ -136,16 +141,16 @@ impl SessionOptions {
             Role::Parameter => Source::ByRow,
             Role::Time => Source::Time,
         };
-        let options = CudaOptions {
+        CudaOptions {
             device,
             precision: self.precision,
             stream: self.stream,
             capacity: self.capacity,
             steps: surrogate.can_step().then(|| surrogate.inputs().iter().map(source).collect()),
+            time: surrogate.time_input(),
             cache: self.engine_cache.clone(),
             check: self.domain(surrogate),
-        };
-        Ok(Box::new(CudaBackend::new(surrogate.program()?, options)?))
+        }
     }
 
     fn onnxruntime(&self, surrogate: &Surrogate, provider: Provider) -> Result<Box<dyn Backend>> {

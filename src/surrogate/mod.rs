@@ -225,6 +225,12 @@ impl Surrogate {
         self.inputs.iter().find(|v| is_step_map && v.role == Role::Time)
     }
 
+    /// The input that holds a solution map's time, if the map takes any time.
+    pub fn time_input(&self) -> Option<usize> {
+        let is_solution_map = self.kind == Kind::SolutionMap;
+        self.inputs.iter().position(|v| is_solution_map && v.role == Role::Time)
+    }
+
     fn check_kind(&self) -> Result<()> {
         let times = self.columns_of(Role::Time).len();
         match self.kind {

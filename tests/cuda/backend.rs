@@ -71,7 +71,16 @@ fn cpu(guard: Guard) -> CpuBackend {
 fn options(guard: Guard) -> CudaOptions {
     let steps = Some(SOURCES.to_vec());
     let precision = Precision::F32;
-    CudaOptions { device: 0, precision, stream: None, capacity: 0, steps, cache: None, check: check(guard) }
+    CudaOptions {
+        device: 0,
+        precision,
+        stream: None,
+        capacity: 0,
+        steps,
+        time: None,
+        cache: None,
+        check: check(guard),
+    }
 }
 
 fn emulated(name: &str, guard: Guard) -> (CudaBackend, Ranges) {

@@ -23,7 +23,7 @@ fn generate(program: &Program, precision: Precision, architecture: u32) -> Kerne
     let sources: Vec<Source> = (0..n).map(source).collect();
     let domain = vec![[-1.0, 1.0]; n];
     let target = Target::of(architecture).unwrap();
-    let request = Request { program, steps: Some(&sources), domain: &domain, precision, target };
+    let request = Request { program, steps: Some(&sources), time: None, domain: &domain, precision, target };
     Kernel::generate(&request).unwrap()
 }
 
@@ -83,7 +83,14 @@ fn architectures_and_networks_that_no_kernel_serves_are_refused() {
         let program = network(widths, Activation::Tanh);
         let domain = vec![[-1.0, 1.0]; widths[0]];
         let target = Target::of(architecture).unwrap();
-        Kernel::generate(&Request { program: &program, steps: None, domain: &domain, precision, target })
+        Kernel::generate(&Request {
+            program: &program,
+            steps: None,
+            time: None,
+            domain: &domain,
+            precision,
+            target,
+        })
     };
     for precision in [Precision::Bf16, Precision::Tf32] {
         let message = generate(&[3, 16, 2], precision, 75).unwrap_err().to_string();
@@ -112,18 +119,18 @@ fn a_kernel_is_compiled_once_and_then_comes_from_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::new(Some(folder.path().to_path_buf()));
     let kernel = generate(&network(&[3, 4, 2], Activation::Relu), Precision::F32, 90);
-    let compiled = compile::cubin(&kernel, Target::of(90).unwrap(), &cache).unwrap();
+    let compiled = compile::image(&kernel, Target::of(90).unwrap(), &cache).unwrap();
     let files = || folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(files().len(), 1);
     // What lies there is taken as it is: another kernel under the same key shows it.
     let key_of = std::fs::read(&files()[0]).unwrap();
     assert!(key_of.windows(6).any(|bytes| bytes == b"NVRTC "));
-    assert_eq!(compile::cubin(&kernel, Target::of(90).unwrap(), &cache).unwrap(), compiled);
+    assert_eq!(compile::image(&kernel, Target::of(90).unwrap(), &cache).unwrap(), compiled);
     // Another architecture, and other weights in the same shape.
-    compile::cubin(&kernel, Target::of(80).unwrap(), &cache).unwrap();
+    compile::image(&kernel, Target::of(80).unwrap(), &cache).unwrap();
     assert_eq!(files().len(), 2);
     let mut other = kernel.clone();
     other.constants[5] += 1.0;
-    assert_eq!(compile::cubin(&other, Target::of(90).unwrap(), &cache).unwrap(), compiled);
+    assert_eq!(compile::image(&other, Target::of(90).unwrap(), &cache).unwrap(), compiled);
     assert_eq!(files().len(), 2);
 }

@@ -14,7 +14,8 @@ use super::programs::{self, network, noise};
 fn generate(program: &Program, precision: Precision) -> Kernel {
     let domain = vec![[f32::NEG_INFINITY, f32::INFINITY]; program.n_inputs()];
     let target = Target::of(90).unwrap();
-    Kernel::generate(&Request { program, steps: None, domain: &domain, precision, target }).unwrap()
+    Kernel::generate(&Request { program, steps: None, time: None, domain: &domain, precision, target })
+        .unwrap()
 }
 
 /// Outputs of `n_cells` cells, cells × outputs.
@@ -40,7 +41,7 @@ fn evaluate(emulator: &Emulator, kernel: usize, program: &Program, x: &[f32]) ->
 }
 
 /// The numbers, and how far behind the start they begin at a multiple of 16 bytes.
-fn aligned(numbers: &[u32]) -> (u64, Vec<u32>) {
+pub fn aligned(numbers: &[u32]) -> (u64, Vec<u32>) {
     let mut copy = vec![0; numbers.len() + 4];
     let skip = (copy.as_ptr() as usize).next_multiple_of(16) - copy.as_ptr() as usize;
     copy[skip / 4..skip / 4 + numbers.len()].copy_from_slice(numbers);

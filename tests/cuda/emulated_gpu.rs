@@ -14,11 +14,17 @@ use super::emulator::Emulator;
 /// Ranges of addresses that are the GPU's.
 pub type Ranges = Arc<Mutex<Vec<Range<usize>>>>;
 
+/// The kernel that a GPU was given.
+pub type Loaded = Arc<Mutex<Option<Kernel>>>;
+
 /// Everything that was queued is done at once, but copies are made only when they are asked for.
 pub struct EmulatedGpu {
     pub name: String,
     pub gpus_memory: Ranges,
     pub is_capturing: bool,
+    target: Target,
+    /// Where a kernel goes that is not to be run.
+    loaded: Option<Loaded>,
     emulator: Option<Emulator>,
     numbers: Vec<u128>,
     counters: Box<[u64; 3]>,
@@ -31,11 +37,21 @@ impl EmulatedGpu {
             name: name.to_owned(),
             gpus_memory: Ranges::default(),
             is_capturing: false,
+            target: Target::of(90).unwrap(),
+            loaded: None,
             emulator: None,
             numbers: Vec::new(),
             counters: Box::default(),
             depth: 0,
         }
+    }
+
+    /// One that runs nothing, but keeps what it was given.
+    pub fn only_loading(target: Target) -> (Self, Loaded) {
+        let loaded = Loaded::default();
+        let mut own = Self::new("keeping");
+        (own.target, own.loaded) = (target, Some(loaded.clone()));
+        (own, loaded)
     }
 
     fn check_inside(&self) {
@@ -61,7 +77,7 @@ impl Gpu for EmulatedGpu {
     }
 
     fn target(&self) -> Target {
-        Target::of(90).unwrap()
+        self.target
     }
 
     fn region_at(&self, address: *const u8) -> Result<Region> {
@@ -86,6 +102,10 @@ impl Gpu for EmulatedGpu {
 
     fn load(&mut self, kernel: &Kernel) -> Result<OwnMemory> {
         self.check_inside();
+        if let Some(loaded) = &self.loaded {
+            *loaded.lock().unwrap() = Some(kernel.clone());
+            return Ok(OwnMemory::default());
+        }
         self.emulator = Some(Emulator::new(&self.name, vec![kernel.clone()]));
         self.numbers = vec![0; kernel.numbers.len() / 4 + 1];
         // SAFETY: there is room for all numbers.

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use emucell::backend::cuda::generate::{Kernel, LIBRARY, TENSOR_LIBRARY};
+use emucell::backend::cuda::generate::{Kernel, LIBRARY, TENSOR_LIBRARY, TIMES_LIBRARY};
 use emucell::backend::cuda::job::Entry;
 
 /// Kernel, entry, blocks, threads, bytes of shared memory, and the job.
@@ -57,7 +57,8 @@ impl Emulator {
 
     /// Runs an entry of a kernel for so many cells.
     pub fn launch(&self, kernel: usize, entry: Entry, n_cells: usize, job: &[u64]) {
-        let Kernel { threads, shared_bytes, .. } = self.kernels[kernel];
+        let own = &self.kernels[kernel];
+        let (threads, shared_bytes) = (own.threads, own.shared_bytes_of(entry));
         let blocks = n_cells.div_ceil(threads).clamp(1, MAX_BLOCKS);
         let number = Entry::ALL.iter().position(|e| *e == entry).unwrap();
         let _one = self.busy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -79,6 +80,7 @@ fn text(kernels: &[Kernel]) -> String {
     let mut text = format!("#include \"{}/tests/cuda/emulation.hpp\"\n", env!("CARGO_MANIFEST_DIR"));
     LIBRARY.iter().for_each(|part| text += part);
     text += TENSOR_LIBRARY;
+    text += TIMES_LIBRARY;
     for (i, kernel) in kernels.iter().enumerate() {
         write!(text, "namespace k{i} {{\n{}}}\n", kernel.source).unwrap();
     }
@@ -88,13 +90,11 @@ fn text(kernels: &[Kernel]) -> String {
     }
     text += "    default: std::abort();\n    }\n}\n";
     text += "extern \"C\" __attribute__((visibility(\"default\"))) void run(unsigned kernel, unsigned entry, unsigned grid, unsigned threads, std::size_t shared, const void *job) {\n";
-    text += "    switch (3 * kernel + entry) {\n";
+    text += "    switch (4 * kernel + entry) {\n";
     for (i, kernel) in kernels.iter().enumerate() {
-        for (j, (entry, is_there)) in
-            Entry::ALL.into_iter().zip([true, kernel.steps, kernel.increments]).enumerate()
-        {
-            if is_there {
-                let (case, name) = (3 * i + j, entry.name());
+        for (j, entry) in Entry::ALL.into_iter().enumerate() {
+            if kernel.has(entry) {
+                let (case, name) = (4 * i + j, entry.name());
                 let job = format!("{}_job", name.strip_prefix("emucell_").unwrap());
                 writeln!(text, "    case {case}: return emulation::launch(grid, threads, shared, [&] {{ k{i}::{name}(*static_cast<const k{i}::{job} *>(job)); }});").unwrap();
             }

@@ -4,12 +4,14 @@
 
 mod backend;
 mod compiled;
+mod embedded;
 mod emulated;
 mod emulated_gpu;
 mod emulator;
 mod on_gpu;
 mod programs;
 mod solver;
+mod times;
 mod without_gpu;
 
 use std::path::Path;

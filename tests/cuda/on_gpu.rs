@@ -288,3 +288,48 @@ fn a_billion_cell_steps_lose_no_cell() {
         }
     }
 }
+
+#[test]
+fn many_times_of_the_same_cells_are_those_of_the_processor() {
+    let _alone = alone();
+    let Some(mut workplace) = workplace() else { return };
+    let surrogate = Arc::new(surrogates::formula_network());
+    let (n, times) = (300, (0..40).map(|k| 0.025 * f64::from(k)).collect::<Vec<f64>>());
+    let x: Vec<f32> = (0..2 * n).map(noise).collect();
+    let n_outputs = 2 * times.len();
+    let mut expected = vec![0f32; n * n_outputs];
+    let of_outputs = Layout::structure_of_arrays(n, n_outputs);
+    let of_inputs = Layout::structure_of_arrays(n, 2);
+    let inputs = View::new(&x, of_inputs).unwrap();
+    let mut on_processor = Session::new(surrogate.clone(), &SessionOptions::default()).unwrap();
+    on_processor.evaluate_times(inputs, &times, ViewMut::new(&mut expected, of_outputs).unwrap()).unwrap();
+    let pieces = [x.len(), expected.len()].map(|len| workplace.reserve(4 * len).unwrap());
+    workplace.put(pieces[0], &x).unwrap();
+    let addresses = pieces.map(|piece| workplace.address(piece));
+    let mut session = Session::new(surrogate, &options(&workplace, Precision::F32, Guard::Count)).unwrap();
+    // SAFETY: pieces of the GPU's memory of these sizes.
+    let mut evaluate = || unsafe {
+        let inputs = View::from_raw(addresses[0], ElementType::F32, of_inputs);
+        session.evaluate_times(inputs, &times, ViewMut::from_raw(addresses[1], ElementType::F32, of_outputs)?)
+    };
+    evaluate().unwrap();
+    let mut results = [vec![0f32; expected.len()], vec![0f32; expected.len()]];
+    workplace.get(pieces[1], &mut results[0]).unwrap();
+    // The times are part of what a graph records.
+    let recording = workplace.record(&mut evaluate).unwrap();
+    workplace.put(pieces[1], &results[1]).unwrap();
+    workplace.repeat(&recording).unwrap();
+    workplace.get(pieces[1], &mut results[1]).unwrap();
+    assert_eq!(results[0], results[1]);
+    for (i, (a, b)) in expected.iter().zip(&results[0]).enumerate() {
+        assert!((a - b).abs() < 5e-6, "number {i}: {a} {b}");
+    }
+    let mut from_processor = vec![0f32; expected.len()];
+    let outputs = ViewMut::new(&mut from_processor, of_outputs).unwrap();
+    session.evaluate_times(inputs, &times, outputs).unwrap();
+    for (a, b) in expected.iter().zip(&from_processor) {
+        assert!((a - b).abs() < 5e-6, "{a} {b}");
+    }
+    session.synchronize().unwrap();
+    assert_eq!(session.counters().cell_steps, 3 * (n * times.len()) as u64);
+}

@@ -244,6 +244,13 @@ API Result cuMemAlloc_v2(Address *address, std::size_t size) {
     NOT_WHILE_RECORDING
     return reserve(address, size);
 }
+// Out of a pool: such memory belongs to a GPU, and to no context.
+API Result cuMemAllocAsync(Address *address, std::size_t size, Stream *stream) {
+    CALL_IN_CONTEXT(cuMemAllocAsync)
+    if (!streams.count(stream)) return INVALID_HANDLE;
+    if (Result result = reserve(address, size)) return result;
+    return pieces[*address].context = nullptr, SUCCESS;
+}
 API Result cuMemFree_v2(Address address) {
     CALL_IN_CONTEXT(cuMemFree_v2)
     return address ? give_back(address) : SUCCESS;
@@ -268,7 +275,7 @@ API Result cuMemAllocManaged(Address *address, std::size_t size, unsigned) {
     CALL_IN_CONTEXT(cuMemAllocManaged)
     std::unique_ptr<char[]> own(new char[size + 64]);
     *address = (Address(own.get()) + 63) / 64 * 64;
-    pieces[*address] = Piece{size, 2, true, current()->gpu, current(), std::move(own)};
+    pieces[*address] = Piece{size, 2, true, current()->gpu, nullptr, std::move(own)};
     return SUCCESS;
 }
 API Result cuPointerGetAttributes(unsigned n, const int *wanted, void **found, Address address) {
@@ -332,9 +339,15 @@ API Result cuMemsetD8Async(Address to, unsigned char value, std::size_t size, St
 API Result cuModuleLoadData(Module **module, const void *image) {
     CALL_IN_CONTEXT(cuModuleLoadData)
     NOT_WHILE_RECORDING
-    const char *file = static_cast<const char *>(image);
-    if (std::strncmp(file, "/", 1)) return INVALID_IMAGE;
-    void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    std::string file = static_cast<const char *>(image);
+    // Of PTX for this GPU a test has said what it does.
+    if (!file.compare(0, 8, ".version") && file.find("\n.target sm_80\n") != std::string::npos) {
+        std::size_t sum = 0xcbf29ce484222325;
+        for (unsigned char c : file) sum = (sum ^ c) * 0x100000001b3;
+        file = std::string(std::getenv("FAKE_CUDA_FOLDER")) + "/ptx_" + std::to_string(sum) + ".so";
+    }
+    if (file.compare(0, 1, "/")) return INVALID_IMAGE;
+    void *library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) die("%s", dlerror());
     Module *made = new Module{current(), library, {}};
     typedef std::size_t Size();

@@ -12,8 +12,18 @@ static LIBRARY: OnceLock<usize> = OnceLock::new();
 
 /// Loads both libraries under the names by which they are looked for.
 pub fn load() {
+    prepare(true);
+}
+
+/// Loads the driver alone.
+pub fn load_without_nvrtc() {
+    prepare(false);
+}
+
+fn prepare(with_nvrtc: bool) {
     LIBRARY.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda_driver");
+        let name = if with_nvrtc { "cuda_driver" } else { "cuda_driver_alone" };
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let cache = folder.join("cache");
         let _ = std::fs::remove_dir_all(&cache);
         std::fs::create_dir_all(&cache).unwrap();
@@ -24,7 +34,9 @@ pub fn load() {
             std::env::set_var("EMUCELL_KERNEL_CACHE", cache);
             std::env::remove_var("EMUCELL_NVRTC");
         }
-        open(&folder, "nvrtc", "libnvrtc.so");
+        if with_nvrtc {
+            open(&folder, "nvrtc", "libnvrtc.so");
+        }
         open(&folder, "driver", "libcuda.so")
     });
 }
@@ -46,11 +58,22 @@ fn open(folder: &Path, source: &str, name: &str) -> usize {
 }
 
 fn symbol(name: &str) -> *mut c_void {
+    symbol_of(*LIBRARY.get().unwrap(), name)
+}
+
+fn symbol_of(library: usize, name: &str) -> *mut c_void {
     let name = CString::new(name).unwrap();
     // SAFETY: the library is loaded for good.
-    let symbol = unsafe { libc::dlsym(*LIBRARY.get().unwrap() as *mut c_void, name.as_ptr()) };
+    let symbol = unsafe { libc::dlsym(library as *mut c_void, name.as_ptr()) };
     assert!(!symbol.is_null(), "no {name:?}");
     symbol
+}
+
+/// Functions of the emulated NVRTC, under a name by which nobody looks for it.
+pub fn host_compiler() -> impl Fn(&str) -> *mut c_void {
+    let folder = std::env::var("FAKE_CUDA_FOLDER").unwrap();
+    let library = open(Path::new(&folder), "nvrtc", "libhost_compiler.so");
+    move |name| symbol_of(library, name)
 }
 
 /// The driver for one test at a time: what it counts is then that test's.

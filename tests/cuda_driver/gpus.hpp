@@ -70,7 +70,7 @@ struct Piece {
     int kind; // of memory: 1 the processor's, 2 a GPU's
     bool is_managed;
     Gpu *gpu;
-    Context *context;
+    Context *context; // none for memory of pools and of both
     std::unique_ptr<char[]> own; // where it is the processor's
 };
 struct Gpu {
@@ -157,6 +157,11 @@ Result finish(Stream *stream, Event *until = nullptr) {
 }
 
 Result finish(Context *context) {
+    if (!context) {
+        for (Stream *stream : streams)
+            if (Result result = finish(stream)) return result;
+        return fault;
+    }
     for (Stream *stream : context->streams)
         if (Result result = finish(stream)) return result;
     return fault;

@@ -5,12 +5,19 @@
 
 mod calls;
 mod driver;
+#[path = "../cuda/emulated_gpu.rs"]
+#[allow(dead_code)]
+mod emulated_gpu;
+#[path = "../cuda/emulator.rs"]
+#[allow(dead_code)]
+mod emulator;
 #[path = "../cuda/on_gpu.rs"]
 mod on_gpu;
 mod pointers;
 #[path = "../cuda/programs.rs"]
 mod programs;
 mod sheet;
+mod without_nvrtc;
 
 /// Whether tests for GPUs go through everything: each kernel takes seconds to be compiled here.
 const EVERYTHING: bool = false;

@@ -80,3 +80,38 @@ fn a_stream_of_another_gpu_and_one_that_is_no_more_are_refused() {
     let fault = session(2, None).err().unwrap().to_string();
     assert!(fault.contains("device cuda:2: this machine has 2 GPUs"), "{fault}");
 }
+
+#[test]
+fn memory_of_no_context_is_taken_if_it_is_the_gpus() {
+    let driver = Driver::new();
+    // As the CUDA runtime reserves it with cudaMallocAsync.
+    let reserve = |simulator: &Simulator, bytes: usize| {
+        let mut address = 0;
+        // SAFETY: the driver fills the variable; the context is pushed for the time.
+        unsafe {
+            ok(sys::cuCtxPushCurrent_v2(simulator.context));
+            ok(sys::cuMemAllocAsync(&raw mut address, bytes, simulator.stream));
+            let mut popped = std::ptr::null_mut();
+            ok(sys::cuCtxPopCurrent_v2(&raw mut popped));
+        }
+        address
+    };
+    let [other_gpu, own] = [0, 1].map(Simulator::on);
+    let mut session = session(1, Some(&own)).unwrap();
+    let [state, elsewhere] = [&own, &other_gpu].map(|simulator| reserve(simulator, 8 * N_CELLS));
+    let mut own = own;
+    let stimulus = own.put(&stimulus());
+    // SAFETY: as many bytes as were reserved; the simulator's context is the thread's.
+    unsafe { ok(sys::cuMemcpyHtoD_v2(state, start().as_ptr().cast(), 8 * N_CELLS)) };
+    driver.calls();
+    step(&mut session, state as *mut u8, stimulus, 3).unwrap();
+    assert!(!driver.calls().iter().any(|call| call.contains("Memcpy")));
+    assert_close(&own.get(state as *mut u8, 2 * N_CELLS), &expected(3));
+    let fault = step(&mut session, elsewhere as *mut u8, stimulus, 1).unwrap_err().to_string();
+    assert!(fault.contains("memory of GPU 0 for a session on cuda:1"), "{fault}");
+    drop(session);
+    // SAFETY: reserved above.
+    unsafe { [state, elsewhere].map(|address| ok(sys::cuMemFree_v2(address))) };
+    drop(own);
+    drop(other_gpu);
+}

@@ -37,11 +37,12 @@ pub struct CudaDevice {
     was_pushed: bool,
     module: CUmodule,
     /// The entries in the order of their numbers; null for those that the kernel has not.
-    functions: [CUfunction; 3],
+    functions: [CUfunction; 4],
     /// Most blocks of a launch of each entry: as many as run at the same time.
-    blocks: [usize; 3],
+    blocks: [usize; 4],
     threads: usize,
-    shared_bytes: usize,
+    /// Of each entry.
+    shared_bytes: [usize; 4],
     memory: OwnMemory,
     /// In the processor's memory, where the GPU's counters are copied.
     counters: *mut u64,
@@ -98,10 +99,10 @@ impl CudaDevice {
                 is_inside: false,
                 was_pushed: false,
                 module: null_mut(),
-                functions: [null_mut(); 3],
-                blocks: [0; 3],
+                functions: [null_mut(); 4],
+                blocks: [0; 4],
                 threads: 0,
-                shared_bytes: 0,
+                shared_bytes: [0; 4],
                 memory: OwnMemory::default(),
                 counters: null_mut(),
             };
@@ -164,7 +165,7 @@ impl CudaDevice {
             let function = &mut self.functions[entry];
             check(sys::cuModuleGetFunction(function, self.module, name.as_ptr()), "looking for a kernel")?;
             let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            let shared = self.shared_bytes;
+            let shared = self.shared_bytes[entry];
             check(
                 sys::cuFuncSetAttribute(*function, attribute, shared as c_int),
                 "asking for shared memory",
@@ -305,14 +306,14 @@ impl Gpu for CudaDevice {
     }
 
     fn load(&mut self, kernel: &Kernel) -> Result<OwnMemory> {
-        let image = compile::cubin(kernel, self.target, &self.cache)?;
+        let image = compile::image(kernel, self.target, &self.cache)?;
         self.threads = kernel.threads;
-        self.shared_bytes = kernel.shared_bytes;
-        // SAFETY: the image is a whole cubin; all pointers lead to variables of ours, and sizes are theirs.
+        self.shared_bytes = Entry::ALL.map(|entry| kernel.shared_bytes_of(entry));
+        // SAFETY: the image is a whole cubin, or PTX that ends with NUL; all pointers lead to variables of ours, and sizes are theirs.
         unsafe {
             check(sys::cuModuleLoadData(&raw mut self.module, image.as_ptr().cast()), "loading a kernel")?;
-            let is_there = [true, kernel.steps, kernel.increments];
-            (0..3).filter(|&i| is_there[i]).try_for_each(|i| self.function(i))?;
+            let is_there = |&i: &usize| kernel.has(Entry::ALL[i]);
+            (0..Entry::ALL.len()).filter(is_there).try_for_each(|i| self.function(i))?;
 
             let (mut constants, mut size) = (0, 0);
             let name = c"emucell_constants".as_ptr();
@@ -359,7 +360,7 @@ impl Gpu for CudaDevice {
         let mut arguments = [job.as_ptr().cast_mut().cast::<c_void>()];
         // SAFETY: the kernel takes one argument of the job's size, which the driver copies.
         let launched = unsafe {
-            let (threads, shared) = (self.threads as u32, self.shared_bytes as u32);
+            let (threads, shared) = (self.threads as u32, self.shared_bytes[i] as u32);
             let (function, arguments) = (self.functions[i], arguments.as_mut_ptr());
             sys::cuLaunchKernel(
                 function,

@@ -1,6 +1,6 @@
 //! What kernels are called with: the struct `Job` of cells.cuh, word by word.
 
-use super::generate::Kernel;
+use super::generate::{Kernel, TIMES};
 use crate::backend::tile::Check;
 use crate::backend::{Advance, Evaluation, Guard, StatusBytes, StepInput};
 use crate::view::{Column, ElementType};
@@ -22,11 +22,13 @@ pub enum Entry {
     Step,
     /// Steps of states that are more exact than the network.
     StepByIncrements,
+    /// Many times of the same cells.
+    EvaluateTimes,
 }
 
 impl Entry {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Evaluate, Self::Step, Self::StepByIncrements];
+    pub const ALL: [Self; 4] = [Self::Evaluate, Self::Step, Self::StepByIncrements, Self::EvaluateTimes];
 
     /// Name in the source.
     pub fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Entry {
             Self::Evaluate => "emucell_evaluate",
             Self::Step => "emucell_step",
             Self::StepByIncrements => "emucell_step_by_increments",
+            Self::EvaluateTimes => "emucell_evaluate_times",
         }
     }
 }
@@ -51,7 +54,6 @@ pub struct OwnMemory {
 #[derive(Clone, Debug)]
 pub struct Job {
     words: Vec<u64>,
-    n_columns: usize,
 }
 
 /// Words of the struct `Call`.
@@ -60,7 +62,13 @@ const CALL_WORDS: usize = 8;
 impl Job {
     /// Room for a call with so many columns.
     pub fn with_columns(n_columns: usize) -> Self {
-        Self { words: Vec::with_capacity(CALL_WORDS + 2 * n_columns), n_columns }
+        Self { words: Vec::with_capacity(CALL_WORDS + 2 * n_columns) }
+    }
+
+    /// The same, and for calls with many times.
+    pub fn with_columns_and_times(n_inputs: usize, n_outputs: usize) -> Self {
+        let words = CALL_WORDS + 1 + TIMES / 2 + 2 * (n_inputs + TIMES * n_outputs);
+        Self { words: Vec::with_capacity(words) }
     }
 
     /// The words, as the kernel takes them.
@@ -76,6 +84,27 @@ impl Job {
         job.inputs.iter().for_each(|column| self.add(column));
         job.outputs.iter().for_each(|column| self.add(column));
         Entry::Evaluate
+    }
+
+    /// Describes an evaluation at `times`, at most [`TIMES`]; outputs are those of the first time, then of the next.
+    pub fn describe_times(
+        &mut self,
+        job: &Evaluation<'_>,
+        times: &[f32],
+        check: &Check,
+        memory: OwnMemory,
+    ) -> Entry {
+        let singles = job.inputs.iter().chain(job.outputs).all(is_single);
+        let call = Call { n_cells: job.n_cells, n_rows: job.n_cells, index: 0, dt: 0.0, n_steps: 1 };
+        self.begin(call, job.status, check, memory, singles);
+        self.words.push(times.len() as u64);
+        let bits = |k: usize| times.get(k).map_or(0, |t| u64::from(t.to_bits()));
+        self.words.extend((0..TIMES / 2).map(|i| bits(2 * i) | bits(2 * i + 1) << 32));
+        job.inputs.iter().for_each(|column| self.add(column));
+        job.outputs.iter().for_each(|column| self.add(column));
+        let columns = job.outputs.len() / times.len() * (TIMES - times.len());
+        self.words.resize(self.words.len() + 2 * columns, 0);
+        Entry::EvaluateTimes
     }
 
     /// Describes steps, all of whose addresses are the GPU's, as is `index` in the place of the job's.
@@ -131,7 +160,6 @@ impl Job {
     fn add(&mut self, column: &Column) {
         let is_double = u64::from(column.element == ElementType::F64);
         self.words.extend([column.pointer as u64, (column.stride as u64) << 1 | is_double]);
-        debug_assert!(self.words.len() <= CALL_WORDS + 2 * self.n_columns);
     }
 }
 

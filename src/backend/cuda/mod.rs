@@ -66,6 +66,8 @@ pub struct CudaOptions {
     pub capacity: usize,
     /// One for each input if the program is to step.
     pub steps: Option<Vec<Source>>,
+    /// The input that is a time, if many times of the same cells are to be computed in one launch.
+    pub time: Option<usize>,
     /// Folder of compiled kernels; if none, the one that `EMUCELL_KERNEL_CACHE` names or the user's cache folder.
     pub cache: Option<PathBuf>,
     /// The domain and what happens outside.

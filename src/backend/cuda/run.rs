@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::CudaOptions;
 use super::batches::Batches;
 use super::device::CudaDevice;
-use super::generate::{Kernel, Request};
+use super::generate::{Kernel, Request, TIMES};
 use super::gpu::{Gpu, Memory, Region};
 use super::job::{Entry, Job, OwnMemory};
 use super::queue::Queue;
@@ -60,11 +60,12 @@ impl CudaBackend {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn on(mut gpu: Box<dyn Gpu>, program: &Program, options: CudaOptions) -> Result<Self> {
-        let CudaOptions { precision, capacity, steps, check, .. } = options;
+        let CudaOptions { precision, capacity, steps, time, check, .. } = options;
         let (n_inputs, n_outputs) = (program.n_inputs(), program.n_outputs());
         let request = Request {
             program,
             steps: steps.as_deref(),
+            time,
             domain: &check.domain,
             precision,
             target: gpu.target(),
@@ -74,7 +75,11 @@ impl CudaBackend {
         gpu.enter()?;
         let loaded = gpu.load(&kernel);
         gpu.leave();
-        let (memory, job) = (loaded?, Job::with_columns(n_inputs + n_outputs));
+        let memory = loaded?;
+        let job = match kernel.times {
+            true => Job::with_columns_and_times(n_inputs, n_outputs),
+            false => Job::with_columns(n_inputs + n_outputs),
+        };
         Ok(Self {
             name,
             machine: Machine { gpu, kernel, check, known: Cell::default(), memory, job },
@@ -102,21 +107,35 @@ impl CudaBackend {
     }
 
     /// # Safety
-    /// As [`Backend::evaluate`]; the outputs are in the GPU's memory.
-    unsafe fn evaluate_there(&mut self, job: &Evaluation<'_>) -> Result<Tally> {
+    /// As [`Backend::evaluate`], with `times` as [`Backend::evaluate_times`]; the outputs are in the GPU's memory.
+    unsafe fn evaluate_there(
+        &mut self,
+        job: &Evaluation<'_>,
+        times: Option<(usize, &[f32])>,
+    ) -> Result<Tally> {
         let Self { machine, queue, inputs, .. } = self;
         machine.refuse_status_here(job.status, job.n_cells)?;
-        let bytes = |column| Queue::bytes_of(machine, column, job.n_cells);
-        let bytes = job.inputs.iter().map(bytes).sum::<Result<usize>>()?;
+        // The time's column is none of the caller's.
+        let is_read = |i: usize| times.is_none_or(|(time, _)| time != i);
+        let mut bytes = 0;
+        for (_, column) in job.inputs.iter().enumerate().filter(|(i, _)| is_read(*i)) {
+            bytes += Queue::bytes_of(machine, column, job.n_cells)?;
+        }
         queue.begin(machine, bytes)?;
         inputs.clear();
-        for column in job.inputs {
-            // SAFETY: the caller's columns have as many numbers as there are cells.
-            inputs.push(unsafe { queue.on_gpu(machine, *column, job.n_cells)? });
+        for (i, column) in job.inputs.iter().enumerate() {
+            inputs.push(match is_read(i) {
+                // SAFETY: the caller's columns have as many numbers as there are cells.
+                true => unsafe { queue.on_gpu(machine, *column, job.n_cells)? },
+                false => *column,
+            });
         }
         queue.send(machine)?;
         let job = Evaluation { inputs, ..*job };
-        let entry = machine.job.describe_evaluation(&job, &machine.check, machine.memory);
+        let entry = match times {
+            None => machine.job.describe_evaluation(&job, &machine.check, machine.memory),
+            Some((_, times)) => machine.job.describe_times(&job, times, &machine.check, machine.memory),
+        };
         // SAFETY: all addresses are the GPU's by now; the caller vouches for them.
         unsafe { machine.launch(entry, job.n_cells)? };
         queue.end(machine)?;
@@ -275,9 +294,33 @@ impl Backend for CudaBackend {
         // SAFETY: passed on.
         self.inside(|own| unsafe {
             match own.machine.memory_of("outputs", job.outputs, job.n_cells)? {
-                Memory::Gpu => own.evaluate_there(job),
+                Memory::Gpu => own.evaluate_there(job, None),
                 Memory::Processor => own.batches.evaluate(&mut own.machine, job),
             }
+        })
+    }
+
+    unsafe fn evaluate_times(
+        &mut self,
+        job: &Evaluation<'_>,
+        time: usize,
+        times: &[f32],
+    ) -> Result<Option<Tally>> {
+        if job.n_cells == 0 || times.is_empty() {
+            return Ok(Some(Tally::default()));
+        }
+        let n_outputs = job.outputs.len() / times.len();
+        // SAFETY: passed on.
+        self.inside(|own| unsafe {
+            if !own.machine.kernel.times
+                || own.machine.memory_of("outputs", job.outputs, job.n_cells)? == Memory::Processor
+            {
+                return Ok(None);
+            }
+            for (times, outputs) in times.chunks(TIMES).zip(job.outputs.chunks(TIMES * n_outputs)) {
+                own.evaluate_there(&Evaluation { outputs, ..*job }, Some((time, times)))?;
+            }
+            Ok(Some(Tally::default()))
         })
     }
 

@@ -20,27 +20,34 @@ struct Written {
 struct Text {
     lines: String,
     n_numbers: usize,
-    literal: Literal,
+    arithmetic: Arithmetic,
 }
 
-/// In which precision constants and coefficients are written.
+/// In which precision a model is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Literal {
-    /// Single, as are all operations then.
+pub enum Arithmetic {
+    /// Single throughout.
     #[default]
     Single,
-    /// Double, to which operations with them are then promoted.
+    /// Double throughout.
     Double,
+    /// States in single, constants and coefficients in double, to which operations with them are then promoted.
+    Mixed,
 }
 
-impl Literal {
-    fn cpp(self) -> &'static str {
+impl Arithmetic {
+    /// Types of states and of everything else.
+    fn cpp(self) -> [&'static str; 2] {
         match self {
-            Self::Single => "float",
-            Self::Double => "double",
+            Self::Single => ["float"; 2],
+            Self::Double => ["double"; 2],
+            Self::Mixed => ["float", "double"],
         }
     }
 }
+
+/// Stands for the unit of time where equations make coefficients of it: a number that no model has, written as `dt`.
+const UNIT: f64 = 1.0 + 1.0 / (1u64 << 40) as f64;
 
 impl Written {
     fn new(text: &Rc<RefCell<Text>>, name: impl Into<String>) -> Self {
@@ -51,7 +58,7 @@ impl Written {
     fn number(&self, expression: &str) -> Self {
         let mut text = self.text.borrow_mut();
         let name = format!("n{}", text.n_numbers);
-        let kind = text.literal.cpp();
+        let [_, kind] = text.arithmetic.cpp();
         text.n_numbers += 1;
         writeln!(text.lines, "        {kind} {name} = {expression};").expect("a string");
         drop(text);
@@ -85,9 +92,10 @@ impl Neg for Written {
 
 impl Real for Written {
     fn constant(&self, value: f64) -> Self {
-        let name = match self.text.borrow().literal {
-            Literal::Single => format!("{:?}f", value as f32),
-            Literal::Double => format!("{value:?}"),
+        let name = match self.text.borrow().arithmetic {
+            _ if value == UNIT => "dt".to_owned(),
+            Arithmetic::Single => format!("{:?}f", value as f32),
+            Arithmetic::Double | Arithmetic::Mixed => format!("{value:?}"),
         };
         Self { name, ..self.clone() }
     }
@@ -104,17 +112,19 @@ impl Real for Written {
 
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         let (a, b, c) = (&self.name, &factor.name, &addend.name);
-        let literal = self.text.borrow().literal;
-        self.number(&match literal {
-            Literal::Single => format!("fmaf({a}, {b}, {c})"),
-            Literal::Double => format!("{a} * {b} + {c}"),
+        let arithmetic = self.text.borrow().arithmetic;
+        self.number(&match arithmetic {
+            Arithmetic::Single => format!("fmaf({a}, {b}, {c})"),
+            Arithmetic::Double => format!("fma({a}, {b}, {c})"),
+            Arithmetic::Mixed => format!("{a} * {b} + {c}"),
         })
     }
 }
 
-/// A struct called `name`, whose function makes one step of forward Euler of the states `x` with the coefficients `c`.
-pub fn model(model: &CellModel, name: &str, literal: Literal) -> String {
-    with_equations!(model.kind, write, name, literal)
+/// A struct called `name`, whose functions make one step of forward Euler of the states `x` with the coefficients `c`, and
+/// these coefficients for steps of `dt` ms from a cell's own parameters `p`.
+pub fn model(model: &CellModel, name: &str, arithmetic: Arithmetic) -> String {
+    with_equations!(model.kind, write, name, arithmetic)
 }
 
 /// The coefficients of [`model`] for steps of `dt` ms.
@@ -134,28 +144,37 @@ fn evaluate<E: Equations<S, P, C>, const S: usize, const P: usize, const C: usiz
 fn write<E: Equations<S, P, C>, const S: usize, const P: usize, const C: usize>(
     equations: E,
     name: &str,
-    literal: Literal,
+    arithmetic: Arithmetic,
 ) -> String {
-    let text = Rc::new(RefCell::new(Text { literal, ..Text::default() }));
+    let text = Rc::new(RefCell::new(Text { arithmetic, ..Text::default() }));
     let number = |name: String| Written::new(&text, name);
     let coefficients: [Written; C] = std::array::from_fn(|i| number(format!("c[{i}]")));
     let state: [Written; S] = std::array::from_fn(|i| number(format!("x[{i}]")));
     let stimulus = number("stimulus".to_owned());
+    let [of_state, of_number] = arithmetic.cpp();
     let next = equations.add_rates(&coefficients, &state, &stimulus, state.clone());
-    let stores: String =
-        next.iter().enumerate().map(|(i, x)| format!("        x[{i}] = float({});\n", x.name)).collect();
-    let lines = text.borrow().lines.clone();
+    let step = std::mem::take(&mut text.borrow_mut().lines) + &stores("x", of_state, &next);
+    let parameters: [Written; P] = std::array::from_fn(|i| number(format!("p[{i}]")));
+    let made = equations.coefficients(&parameters, UNIT);
+    let coefficients = std::mem::take(&mut text.borrow_mut().lines) + &stores("c", of_number, &made);
     format!(
         "struct {name} {{
-    static constexpr int STATES = {S}, COEFFICIENTS = {C};
-    typedef {} Coefficient;
-    EMUCELL_DEVICE static void step(float (&x)[STATES], const Coefficient (&c)[COEFFICIENTS], float stimulus) {{
-{lines}{stores}    }}
+    static constexpr int STATES = {S}, PARAMETERS = {P}, COEFFICIENTS = {C};
+    typedef {of_state} State;
+    typedef {of_number} Number;
+    EMUCELL_DEVICE static void step(State (&x)[STATES], const Number (&c)[COEFFICIENTS], State stimulus) {{
+{step}    }}
+    EMUCELL_DEVICE static void coefficients(const Number (&p)[PARAMETERS], Number dt, Number (&c)[COEFFICIENTS]) {{
+{coefficients}    }}
 }};
 
-",
-        literal.cpp()
+"
     )
+}
+
+fn stores(array: &str, kind: &str, numbers: &[Written]) -> String {
+    let store = |(i, x): (usize, &Written)| format!("        {array}[{i}] = {kind}({});\n", x.name);
+    numbers.iter().enumerate().map(store).collect()
 }
 
 #[cfg(test)]
@@ -164,12 +183,27 @@ mod tests {
 
     #[test]
     fn a_step_is_written_with_fused_operations_in_single_precision() {
-        let text = model(&CellModel::fhn_cubic(), "Model", Literal::Single);
+        let text = model(&CellModel::fhn_cubic(), "Model", Arithmetic::Single);
         assert_eq!(text.matches("fmaf(").count(), 5, "{text}");
         assert!(!text.contains("double") && !text.contains("/ "), "{text}");
-        let canonical = model(&CellModel::fhn_canonical(), "Model", Literal::Single);
+        let canonical = model(&CellModel::fhn_canonical(), "Model", Arithmetic::Single);
         assert!(canonical.contains("-0.33333334f"), "{canonical}");
-        let published = model(&CellModel::fhn_canonical(), "Model", Literal::Double);
-        assert!(published.contains("-0.3333333333333333") && !published.contains("fmaf"), "{published}");
+        let published = model(&CellModel::fhn_canonical(), "Model", Arithmetic::Mixed);
+        assert!(published.contains("-0.3333333333333333") && !published.contains("fma"), "{published}");
+        let exact = model(&CellModel::fhn_cubic(), "Exact", Arithmetic::Double);
+        assert!(exact.matches("fma(").count() == 5 && !exact.contains("float"), "{exact}");
+    }
+
+    #[test]
+    fn the_unit_of_time_stands_in_no_other_number() {
+        for name in CellModel::NAMES {
+            let made = CellModel::from_name(name, &Default::default()).unwrap();
+            let text = model(&made, "Exact", Arithmetic::Double);
+            assert!(text.contains("dt;") || text.contains("(dt)"), "{text}");
+            // Whatever else became of it would have as many digits.
+            let digits = |word: &str| word.chars().filter(char::is_ascii_digit).count();
+            let words = || text.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+            assert!(words().all(|word| digits(word) < 12 || word == "0.3333333333333333"), "{text}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::contender::{Contender, Evaluator, Layout, Setting};
 use super::middle;
 use crate::backend::cuda::Workplace;
 use crate::cell_model::CellModel;
-use crate::cell_model::cuda::{CudaEuler, Samples};
+use crate::cell_model::cuda::{CudaEuler, PerCell, Samples};
 use crate::error::Result;
 use crate::session::{Device, Session, SessionOptions};
 use crate::surrogate::Surrogate;
@@ -116,7 +116,7 @@ pub fn solver_seconds(model: &CellModel, number: usize, n_cells: usize, steps: u
         .map(|i| (initial[i / n_cells] + 0.5 * (i % n_cells) as f64 / n_cells as f64) as f32)
         .collect();
     workplace.put(state, &start)?;
-    let mut solver = CudaEuler::new(model, 0.01, number, Some(workplace.stream()), None)?;
+    let mut solver = CudaEuler::new(model, 0.01, ElementType::F32, number, Some(workplace.stream()), None)?;
     let column = |j: usize| Column {
         pointer: workplace.address(state).wrapping_add(j * n_cells * size_of::<f32>()),
         element: ElementType::F32,
@@ -130,8 +130,9 @@ pub fn solver_seconds(model: &CellModel, number: usize, n_cells: usize, steps: u
         steps_per_sample: steps,
     };
     // SAFETY: pieces of the GPU's memory of these sizes; the stream is waited for by the clock.
-    let own =
-        median_of_series(&mut workplace, &mut || unsafe { solver.sample(n_cells, &columns, None, to) })?;
+    let own = median_of_series(&mut workplace, &mut || unsafe {
+        solver.sample(n_cells, &columns, PerCell::default(), to)
+    })?;
     // SAFETY: as above.
     let published = median_of_series(&mut workplace, &mut || unsafe {
         solver.advance_as_published(n_cells, &columns, None, steps)

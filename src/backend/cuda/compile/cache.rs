@@ -80,7 +80,7 @@ fn kernel_in<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
 }
 
 /// FNV-1a of 64 bits: the same everywhere and always, as a name on disk must be.
-fn sum(bytes: &[u8]) -> u64 {
+pub fn sum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &b| (sum ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 

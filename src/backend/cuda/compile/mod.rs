@@ -1,7 +1,9 @@
-//! From a kernel's text to what a GPU loads: NVRTC, a cache on disk, and what a compiled kernel needs.
+//! From a kernel's text to what a GPU loads: NVRTC, a cache on disk, kernels brought along, and what a compiled kernel
+//! needs.
 
 mod cache;
 mod cubin;
+pub mod embedded;
 mod nvrtc;
 
 use std::path::{Path, PathBuf};
@@ -17,12 +19,24 @@ use crate::error::Result;
 /// Environment variable that names the folder of the cache.
 pub const CACHE_VARIABLE: &str = "EMUCELL_KERNEL_CACHE";
 
-/// The cubin of `kernel` for `target`, out of the cache if it is there.
+/// What a driver loads for `kernel` on `target`: a cubin, out of the cache if it is there; without NVRTC one of the kernels
+/// that emucell brings along.
 ///
 /// # Errors
-/// No NVRTC, one that does not know the architecture, or a text that it does not compile.
-pub fn cubin(kernel: &Kernel, target: Target, cache: &Cache) -> Result<Vec<u8>> {
-    let nvrtc = Nvrtc::load(None)?;
+/// No NVRTC for another kernel, one that does not know the architecture, or a text that it does not compile.
+pub fn image(kernel: &Kernel, target: Target, cache: &Cache) -> Result<Vec<u8>> {
+    let nvrtc = match Nvrtc::load(None) {
+        Ok(nvrtc) => nvrtc,
+        Err(missing) => match embedded::kernel(kernel, target)? {
+            Some(ptx) => {
+                log::info!("no NVRTC: a kernel that emucell brings along, compiled by the driver");
+                return Ok(ptx);
+            }
+            None => {
+                return Err(missing.at("a network whose kernel emucell does not bring along compiled"));
+            }
+        },
+    };
     let options = options(target);
     let text = kernel.text_for_gpu();
     let key = format!("NVRTC {}\n{}\n{text}", nvrtc.version(), options.join(" "));

@@ -48,24 +48,44 @@ impl Nvrtc {
         format!("{}.{}", self.version.0, self.version.1)
     }
 
-    /// Compiles `text` for the architecture that `options` name.
+    /// Compiles `text` for the architecture that `options` name, into a cubin.
     ///
     /// # Errors
     /// What the compiler says.
     pub fn compile(self, text: &str, options: &[String]) -> Result<Vec<u8>> {
+        // SAFETY: the program is compiled.
+        self.compiled(text, options, |program| unsafe { cubin(program) })
+    }
+
+    /// Compiles `text` for the virtual architecture that `options` name, into PTX.
+    ///
+    /// # Errors
+    /// What the compiler says.
+    pub fn compile_to_ptx(self, text: &str, options: &[String]) -> Result<String> {
+        // SAFETY: the program is compiled.
+        let ptx = self.compiled(text, options, |p| unsafe { result::get_ptx(p) }.map_err(refused))?;
+        let bytes: Vec<u8> = ptx.into_iter().map(|c| c as u8).take_while(|c| *c != 0).collect();
+        String::from_utf8(bytes).map_err(|_| Error::unsupported("NVRTC: PTX that is no text"))
+    }
+
+    fn compiled<T>(
+        self,
+        text: &str,
+        options: &[String],
+        take: impl FnOnce(sys::nvrtcProgram) -> Result<T>,
+    ) -> Result<T> {
         let _one = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
         let source = CString::new(text).map_err(|_| Error::invalid("a kernel's text with a NUL"))?;
         let program = result::create_program(&source, Some(c"emucell.cu")).map_err(refused)?;
         // SAFETY: the program was just made, and is destroyed once, at the end.
         unsafe {
-            let compiled = result::compile_program(program, options);
-            let cubin = match compiled {
-                Ok(()) => cubin(program),
+            let taken = match result::compile_program(program, options) {
+                Ok(()) => take(program),
                 Err(code) => Err(failed(code, program, options)),
             };
             // What was compiled is copied by now: nothing is lost if this fails.
             let _ = result::destroy_program(program);
-            cubin
+            taken
         }
     }
 }

@@ -41,6 +41,7 @@ struct Warp {
     u8 *weights;          // in shared memory, a copy of the first numbers
     u8 *stage;            // in shared memory, this warp's
     u32 lane;
+    const float *row;     // in shared memory, numbers of the time that is computed, where there are several
 };
 
 // Where an input of a step comes from.
@@ -66,7 +67,7 @@ EMUCELL_DEVICE void store(const Column &column, u64 row, double x) {
 }
 
 template <int O>
-EMUCELL_DEVICE void store_all(const Column (&columns)[O], u64 row, const float (&y)[O], u32 options) {
+EMUCELL_DEVICE void store_all(const Column *columns, u64 row, const float (&y)[O], u32 options) {
     EMUCELL_UNROLL for (int j = 0; j < O; j++) {
         if (options & EMUCELL_SINGLES)
             static_cast<float *>(global(columns[j].address))[row * (columns[j].stride >> 1)] = y[j];
@@ -114,7 +115,7 @@ template <class Network> EMUCELL_DEVICE Warp begin(const Call &call) {
     if (Network::SHARED_WEIGHTS > 0) sync_block();
     u32 warp = thread_in_block() / 32;
     u8 *stage = shared_memory() + Network::SHARED_WEIGHTS + warp * Network::STAGE;
-    return Warp{static_cast<const float *>(global(call.numbers)), shared_memory(), stage, thread_in_block() % 32};
+    return Warp{static_cast<const float *>(global(call.numbers)), shared_memory(), stage, thread_in_block() % 32, nullptr};
 }
 
 // The loops over cells are the same for all threads of a block: warps compute together, and a thread without a cell

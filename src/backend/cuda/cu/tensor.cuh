@@ -80,6 +80,62 @@ EMUCELL_DEVICE void half_layer(const u32 (&a)[TILES][KT][4], u32 (&o)[TILES][(EI
     }
 }
 
+// Where the sums of the first layer's cell part are kept for many times, a thread holds its fragments of both tiles in the
+// place of its own cell's sums, which are as many.
+#define EMUCELL_KEPT(eights, tile, eight, i) (((tile) * (eights) + (eight)) * 4 + (i))
+
+// The last layer's sums, to be kept.
+template <class Type, int KT, int EIGHTS>
+EMUCELL_DEVICE void half_keep(const u32 (&a)[2][KT][4], float (&kept)[EIGHTS * 8], const u8 *layer, u32 lane) {
+    EMUCELL_UNROLL for (int pair = 0; pair < (EIGHTS + 1) / 2; pair++) {
+        float c[2][2][4];
+        half_sums<Type, 2, KT, EIGHTS>(c, a, layer, pair, lane);
+        EMUCELL_UNROLL for (int t = 0; t < 2; t++) {
+            EMUCELL_UNROLL for (int i = 0; i < 8; i++) {
+                if (2 * pair + i / 4 < EIGHTS) kept[EMUCELL_KEPT(EIGHTS, t, 2 * pair + i / 4, i % 4)] = c[t][i / 4][i % 4];
+            }
+        }
+    }
+}
+
+// A kept sum with what the time adds to it.
+template <int EIGHTS, int N>
+EMUCELL_DEVICE float at_time(const float (&kept)[N], int first, const float *row, int tile, int eight, int i, u32 lane) {
+    return kept[first + EMUCELL_KEPT(EIGHTS, tile, eight, i)] + row[eight * 8 + lane % 4 * 2 + i % 2];
+}
+
+// The first layer's outputs from kept sums, from kept[first] on, as the next one's inputs.
+template <class Type, int EIGHTS, int N, class F>
+EMUCELL_DEVICE void half_enter(const float (&kept)[N], int first, const float *row, u32 (&o)[2][(EIGHTS + 1) / 2][4],
+                               F activation, u32 lane) {
+    EMUCELL_UNROLL for (int t = 0; t < 2; t++) {
+        EMUCELL_UNROLL for (int n = 0; n < (EIGHTS + 1) / 2 * 2; n++) {
+            float y[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+            if (n < EIGHTS) {
+                EMUCELL_UNROLL for (int i = 0; i < 4; i++)
+                    y[i] = activation(at_time<EIGHTS>(kept, first, row, t, n, i, lane));
+            }
+            o[t][n / 2][n % 2 * 2] = Type::pack(y[0], y[1]);
+            o[t][n / 2][n % 2 * 2 + 1] = Type::pack(y[2], y[3]);
+        }
+    }
+}
+
+template <int EIGHTS> EMUCELL_DEVICE void tf32_keep(const float (&c)[2][EIGHTS][4], float (&kept)[EIGHTS * 8]) {
+    EMUCELL_UNROLL for (int j = 0; j < EIGHTS * 8; j++) kept[j] = c[j / 4 / EIGHTS][j / 4 % EIGHTS][j % 4];
+}
+
+template <int EIGHTS, int N, class F>
+EMUCELL_DEVICE void tf32_enter(const float (&kept)[N], int first, const float *row, float (&o)[2][EIGHTS][4], F activation,
+                               u32 lane) {
+    EMUCELL_UNROLL for (int t = 0; t < 2; t++) {
+        EMUCELL_UNROLL for (int n = 0; n < EIGHTS; n++) {
+            EMUCELL_UNROLL for (int i = 0; i < 4; i++)
+                o[t][n][i] = activation(at_time<EIGHTS>(kept, first, row, t, n, i, lane));
+        }
+    }
+}
+
 // --- outputs ----------------------------------------------------------------------------------------------------------------
 
 // Numbers of a cell's row of outputs in the stage

@@ -42,7 +42,7 @@ impl Tensor {
         }
     }
 
-    fn is_half(self) -> bool {
+    pub fn is_half(self) -> bool {
         matches!(self, Self::Half | Self::Bfloat)
     }
 
@@ -78,6 +78,36 @@ pub struct ChainPlan {
     /// Positions of the operations in the program.
     pub operations: Vec<usize>,
     pub method: Method,
+    pub ends: Ends,
+}
+
+impl ChainPlan {
+    /// The method of every thread for itself, if the chain is small enough.
+    pub fn unrolled(&self, program: &Program) -> Option<Method> {
+        is_small(&widths(program, &self.operations)).then_some(Method::Unrolled)
+    }
+}
+
+/// Where the numbers of a chain on tensor cores come from and go to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Ends {
+    /// From the cell's registers to the cell's registers.
+    #[default]
+    Cell,
+    /// To the warp's fragments, which are kept in the place of the cell's numbers.
+    Kept,
+    /// From kept fragments and what the time adds to them.
+    AtTime(AtTime),
+}
+
+/// A layer whose sums over the cell's columns are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AtTime {
+    /// Column of the inputs where they lie.
+    pub kept: usize,
+    /// Column of the numbers of a time that are added.
+    pub row: usize,
+    pub activation: Activation,
 }
 
 /// Shared memory of a warp for its exchange, in bytes.
@@ -105,7 +135,24 @@ pub fn plan(program: &Program, precision: Precision, target: Target) -> Vec<Chai
         }
     }
     let method = |chain: &Vec<usize>| choose(&widths(program, chain), precision, target);
-    chains.into_iter().map(|operations| ChainPlan { method: method(&operations), operations }).collect()
+    chains
+        .into_iter()
+        .map(|operations| ChainPlan { method: method(&operations), operations, ends: Ends::Cell })
+        .collect()
+}
+
+/// Registers of a thread for two tiles of a chain's widest pair of layers; none if a tensor core's tiles are computed one
+/// by one, or the chain is computed otherwise.
+pub fn registers_of_tiles(program: &Program, plan: &ChainPlan) -> Option<usize> {
+    let widths = widths(program, &plan.operations);
+    let registers = |pair: &[usize]| match plan.method {
+        Method::Tensor(tensor) if tensor.is_half() => {
+            8 * pair.iter().map(|width| width.div_ceil(16)).sum::<usize>()
+        }
+        _ => 2 * registers_of_tf32(pair),
+    };
+    let most = widths.windows(2).map(registers).max().unwrap_or(0);
+    (matches!(plan.method, Method::Tensor(_)) && most <= REGISTERS_OF_TILES).then_some(most)
 }
 
 /// Widths of the chain's input and of each layer.
@@ -115,10 +162,14 @@ fn widths(program: &Program, chain: &[usize]) -> Vec<usize> {
     std::iter::once(program.width(first)).chain(chain.iter().map(|&i| results[i])).collect()
 }
 
-fn choose(widths: &[usize], precision: Precision, target: Target) -> Method {
+fn is_small(widths: &[usize]) -> bool {
     let multiply_adds: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    multiply_adds <= UNROLLED && widths.iter().all(|width| *width <= UNROLLED_WIDTH)
+}
+
+fn choose(widths: &[usize], precision: Precision, target: Target) -> Method {
     let widest = widths.iter().copied().max().unwrap_or(0);
-    let is_small = multiply_adds <= UNROLLED && widest <= UNROLLED_WIDTH;
+    let is_small = is_small(widths);
     let exact = if is_small { Method::Unrolled } else { Method::Tile };
     let layers_fit = widths.windows(2).all(|pair| registers_of_tf32(pair) <= REGISTERS_OF_LAYERS);
     let tensor = match precision {
@@ -156,7 +207,7 @@ fn layers<'a>(program: &'a Program, plan: &ChainPlan) -> Vec<(Layer<'a>, Activat
 pub fn write(program: &Program, plan: &ChainPlan, numbers: &mut Numbers) -> ChainText {
     let input = program.operations()[plan.operations[0]].inputs()[0];
     let output = plan.operations[plan.operations.len() - 1] + 1;
-    let chain = Chain { layers: layers(program, plan), input, output, numbers };
+    let chain = Chain { layers: layers(program, plan), input, output, ends: plan.ends, numbers };
     match plan.method {
         Method::Unrolled => chain.unrolled(),
         Method::Tile => chain.tile(),
@@ -170,6 +221,7 @@ struct Chain<'a> {
     input: BlockId,
     /// Number of the output block.
     output: usize,
+    ends: Ends,
     numbers: &'a mut Numbers,
 }
 
@@ -182,7 +234,7 @@ macro_rules! line {
 
 impl Chain<'_> {
     fn unrolled(self) -> ChainText {
-        let Self { layers, input, output, numbers } = self;
+        let Self { layers, input, output, numbers, .. } = self;
         let mut text = String::new();
         let mut x = format!("b{}", input.index());
         line!(text, "float b{output}[{}];", layers[layers.len() - 1].0.n_outputs());
@@ -203,7 +255,7 @@ impl Chain<'_> {
     fn tile(self) -> ChainText {
         /// Bytes of a row of a stage.
         const ROW: usize = 36 * 4;
-        let Self { layers, input, output, numbers } = self;
+        let Self { layers, input, output, numbers, .. } = self;
         // Layers read one part of the stage and write the other, in turns.
         let mut rows = [layers[0].0.n_inputs(), 0];
         for (i, (layer, _)) in layers.iter().enumerate() {
@@ -237,11 +289,11 @@ impl Chain<'_> {
     }
 
     fn half(self, tensor: Tensor) -> ChainText {
-        let Self { layers, input, output, numbers } = self;
+        let Self { layers, input, output, ends, numbers } = self;
         let (kind, n_inputs) = (tensor.cpp(), layers[0].0.n_inputs());
         let n_outputs = layers[layers.len() - 1].0.n_outputs();
         // A few columns have room for what rounding takes away from inputs and weights.
-        let parts = if n_inputs <= 16 { 3 } else { 1 };
+        let parts = if n_inputs <= 16 && !matches!(ends, Ends::AtTime(_)) { 3 } else { 1 };
         let padded = (parts * n_inputs).next_multiple_of(16);
         let eights = n_outputs.div_ceil(8);
         let tiles_of = |layer: usize| match layer {
@@ -259,14 +311,24 @@ impl Chain<'_> {
         text += "        {\n";
         line!(text, "    u32 *in = reinterpret_cast<u32 *>(warp.stage);");
         line!(text, "    float *out = reinterpret_cast<float *>(warp.stage + {});", stage.input_bytes);
-        line!(
-            text,
-            "    half_put<{kind}, {parts}, {n_inputs}, {padded}>(b{}, in, warp.lane);",
-            input.index()
-        );
+        if !matches!(ends, Ends::AtTime(_)) {
+            line!(
+                text,
+                "    half_put<{kind}, {parts}, {n_inputs}, {padded}>(b{}, in, warp.lane);",
+                input.index()
+            );
+        }
         line!(text, "    EMUCELL_ROLLED for (int tile = 0; tile < 2; tile += {tiles}) {{");
         line!(text, "        u32 a0[{tiles}][{}][4];", tiles_of(0));
-        line!(text, "        half_get(a0, in, warp.lane, tile);");
+        if let Ends::AtTime(AtTime { kept, row, activation }) = ends {
+            let (eights, activation) = (n_inputs / 8, approximate(activation));
+            line!(
+                text,
+                "        half_enter<{kind}, {eights}>(b0, {kept}, warp.row + {row}, a0, {activation}, warp.lane);"
+            );
+        } else {
+            line!(text, "        half_get(a0, in, warp.lane, tile);");
+        }
         for (i, (layer, activation)) in layers.iter().enumerate() {
             let weights = numbers.layer(layer.half(tensor, if i == 0 { parts } else { 1 }));
             let (k, eights, next) = (tiles_of(i), layer.n_outputs().div_ceil(8), i + 1);
@@ -277,6 +339,11 @@ impl Chain<'_> {
                     text,
                     "        half_layer<{kind}, {tiles}, {k}, {eights}>(a{i}, a{next}, {weights}, {activation}, warp.lane);"
                 );
+            } else if ends == Ends::Kept {
+                line!(
+                    text,
+                    "        half_keep<{kind}, {k}, {eights}>(a{i}, b{output}, {weights}, warp.lane);"
+                );
             } else {
                 line!(
                     text,
@@ -285,14 +352,16 @@ impl Chain<'_> {
             }
         }
         line!(text, "    }}");
-        let activation = exact(layers[layers.len() - 1].1);
-        line!(text, "    get_outputs(b{output}, out, {activation}, warp.lane);");
+        if ends != Ends::Kept {
+            let activation = exact(layers[layers.len() - 1].1);
+            line!(text, "    get_outputs(b{output}, out, {activation}, warp.lane);");
+        }
         text += "        }\n";
         ChainText { text, stage }
     }
 
     fn tf32(self, split: bool) -> ChainText {
-        let Self { layers, input, output, numbers } = self;
+        let Self { layers, input, output, ends, numbers } = self;
         let n_inputs = layers[0].0.n_inputs();
         let n_outputs = layers[layers.len() - 1].0.n_outputs();
         let (in_eights, out_eights) = (n_inputs.div_ceil(8), n_outputs.div_ceil(8));
@@ -307,10 +376,20 @@ impl Chain<'_> {
         text += "        {\n";
         line!(text, "    float *in = reinterpret_cast<float *>(warp.stage);");
         line!(text, "    float *out = reinterpret_cast<float *>(warp.stage + {});", stage.input_bytes);
-        line!(text, "    tf32_put<{n_inputs}, {in_eights}>(b{}, in, warp.lane);", input.index());
+        if !matches!(ends, Ends::AtTime(_)) {
+            line!(text, "    tf32_put<{n_inputs}, {in_eights}>(b{}, in, warp.lane);", input.index());
+        }
         line!(text, "    EMUCELL_ROLLED for (int tile = 0; tile < 2; tile += {tiles}) {{");
         line!(text, "        float x0[{tiles}][{in_eights}][4];");
-        line!(text, "        tf32_get(x0, in, warp.lane, tile);");
+        if let Ends::AtTime(AtTime { kept, row, activation }) = ends {
+            let activation = if split { fast(activation) } else { approximate(activation) };
+            line!(
+                text,
+                "        tf32_enter<{in_eights}>(b0, {kept}, warp.row + {row}, x0, {activation}, warp.lane);"
+            );
+        } else {
+            line!(text, "        tf32_get(x0, in, warp.lane, tile);");
+        }
         for (i, (layer, activation)) in layers.iter().enumerate() {
             let (eights, next) = (layer.n_outputs().div_ceil(8), i + 1);
             let k = layer.n_inputs().div_ceil(8);
@@ -327,10 +406,15 @@ impl Chain<'_> {
                 "        tf32_layer<{tiles}, {k}, {eights}, {split}>(x{i}, x{next}, {weights}, {activation}, warp.lane);"
             );
         }
-        line!(text, "        tf32_put_outputs(x{}, out, warp.lane, tile);", layers.len());
+        match ends {
+            Ends::Kept => line!(text, "        tf32_keep(x{}, b{output});", layers.len()),
+            _ => line!(text, "        tf32_put_outputs(x{}, out, warp.lane, tile);", layers.len()),
+        }
         line!(text, "    }}");
-        let activation = exact(layers[layers.len() - 1].1);
-        line!(text, "    get_outputs(b{output}, out, {activation}, warp.lane);");
+        if ends != Ends::Kept {
+            let activation = exact(layers[layers.len() - 1].1);
+            line!(text, "    get_outputs(b{output}, out, {activation}, warp.lane);");
+        }
         text += "        }\n";
         ChainText { text, stage }
     }

@@ -9,12 +9,14 @@ mod chain;
 mod network;
 mod numbers;
 mod pack;
+mod times;
 
 use std::fmt::Write;
 
 use self::chain::{ChainPlan, Layout};
 use self::network::{Entry, NetworkText};
 use self::numbers::Numbers;
+use self::times::Times;
 pub use super::Source;
 use super::target::Target;
 use crate::backend::Precision;
@@ -38,6 +40,10 @@ pub const LIBRARY: &[&str] = &[
 ];
 /// The same for tensor cores.
 pub const TENSOR_LIBRARY: &str = include_str!("../cu/tensor.cuh");
+/// The same for many times of the same cells.
+pub const TIMES_LIBRARY: &str = include_str!("../cu/times.cuh");
+/// Times that a launch takes.
+pub const TIMES: usize = 32;
 
 /// What is to be generated.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +52,8 @@ pub struct Request<'a> {
     pub program: &'a Program,
     /// One for each input if the program steps; every output is then a state.
     pub steps: Option<&'a [Source]>,
+    /// The input that is a time if many times of the same cells are to be computed at once.
+    pub time: Option<usize>,
     /// Range of each input.
     pub domain: &'a [[f32; 2]],
     /// Numbers in which dense layers are computed.
@@ -67,12 +75,16 @@ pub struct Kernel {
     pub steps: bool,
     /// Whether there is an entry `emucell_step_by_increments`, for states in double precision.
     pub increments: bool,
+    /// Whether there is an entry `emucell_evaluate_times`; the source then needs [`TIMES_LIBRARY`].
+    pub times: bool,
     /// Whether the source needs [`TENSOR_LIBRARY`].
     pub uses_tensor_cores: bool,
     /// Threads of a block.
     pub threads: usize,
     /// Shared memory of a block.
     pub shared_bytes: usize,
+    /// As much more for many times.
+    pub times_bytes: usize,
     /// In what numbers it computes, for reports.
     pub arithmetic: &'static str,
 }
@@ -88,6 +100,7 @@ impl Kernel {
         let mut numbers = Numbers::default();
         let domain = numbers.constants(&domain.concat());
         let main = program.fused();
+        let times = request.time.and_then(|time| Some((Times::plan(&main, time, request)?, time)));
         let mut networks = vec![Plan::of("Network", main, request)];
         let mut limits = None;
         if let Some(sources) = steps {
@@ -102,12 +115,18 @@ impl Kernel {
                 networks.push(Plan { updates, ..Plan::of("Increments", increments.fused(), request) });
             }
         }
-        let texts: Vec<NetworkText> = networks
+        let mut texts: Vec<NetworkText> = networks
             .iter()
             .map(|plan| NetworkText::write(plan, steps, &mut numbers))
             .collect::<Result<_>>()?;
+        if let Some((Times::Split(parts), _)) = &times {
+            for plan in parts.iter() {
+                texts.push(NetworkText::write(plan, None, &mut numbers)?);
+            }
+        }
         let stage = texts.iter().map(|text| text.stage).max().unwrap_or(0);
-        let shape = Shape::choose(numbers.layer_bytes(), stage, request.target)?;
+        let times_bytes = times.as_ref().map_or(0, |(times, _)| TIMES * times.row() * size_of::<f32>());
+        let shape = Shape::choose(numbers.layer_bytes(), stage, times_bytes, request.target)?;
         let mut source = String::new();
         let tensor = texts.iter().any(|text| text.uses_tensor_cores);
         write!(source, "EMUCELL_CONSTANTS({});\n\n", numbers.n_constants().max(1)).expect("a string");
@@ -121,6 +140,9 @@ impl Kernel {
         if let Some(limits) = &limits {
             source += &Entry::StepByIncrements.text(&domain, limits);
         }
+        if let Some((times, time)) = &times {
+            source += &Entry::evaluate_times(&times.parts(*time), &domain);
+        }
         let (constants, numbers) = numbers.finish();
         Ok(Self {
             source,
@@ -128,9 +150,11 @@ impl Kernel {
             numbers,
             steps: steps.is_some(),
             increments: limits.is_some(),
+            times: times.is_some(),
             uses_tensor_cores: tensor,
             threads: shape.threads,
             shared_bytes: shape.shared_weights + stage * (shape.threads / 32),
+            times_bytes,
             arithmetic: texts[0].arithmetic,
         })
     }
@@ -142,7 +166,29 @@ impl Kernel {
         if self.uses_tensor_cores {
             text += TENSOR_LIBRARY;
         }
+        if self.times {
+            text += TIMES_LIBRARY;
+        }
         text + &self.source
+    }
+
+    /// Whether there is that entry.
+    pub fn has(&self, entry: super::job::Entry) -> bool {
+        use super::job::Entry;
+        match entry {
+            Entry::Evaluate => true,
+            Entry::Step => self.steps,
+            Entry::StepByIncrements => self.increments,
+            Entry::EvaluateTimes => self.times,
+        }
+    }
+
+    /// Shared memory of a block that runs that entry.
+    pub fn shared_bytes_of(&self, entry: super::job::Entry) -> usize {
+        match entry {
+            super::job::Entry::EvaluateTimes => self.shared_bytes + self.times_bytes,
+            _ => self.shared_bytes,
+        }
     }
 }
 
@@ -187,12 +233,18 @@ struct Plan {
     chains: Vec<ChainPlan>,
     /// Of the program of increments; empty for the network itself.
     updates: Vec<Update>,
+    /// Positions of operations that a chain does.
+    skipped: Vec<usize>,
 }
 
 impl Plan {
     fn of(name: &'static str, program: Program, request: &Request<'_>) -> Self {
         let chains = chain::plan(&program, request.precision, request.target);
-        Self { name, program, chains, updates: Vec::new() }
+        Self { name, program, chains, updates: Vec::new(), skipped: Vec::new() }
+    }
+
+    fn registers_of_tiles(&self, chain: usize) -> Option<usize> {
+        chain::registers_of_tiles(&self.program, &self.chains[chain])
     }
 }
 
@@ -205,11 +257,12 @@ struct Shape {
 
 impl Shape {
     /// Many warps that share the weights in shared memory; else the weights stay in the GPU's memory.
-    fn choose(layers: usize, stage: usize, target: Target) -> Result<Self> {
+    fn choose(layers: usize, stage: usize, times: usize, target: Target) -> Result<Self> {
         let candidates = [(256, layers), (128, layers), (256, 0), (128, 0), (64, 0), (32, 0)];
         let small = if layers == 0 { &candidates[1..] } else { &candidates[..] };
-        let fits =
-            |&&(threads, weights): &&(usize, usize)| weights + stage * (threads / 32) <= target.shared_bytes;
+        let fits = |&&(threads, weights): &&(usize, usize)| {
+            weights + times + stage * (threads / 32) <= target.shared_bytes
+        };
         let &(threads, shared_weights) = small.iter().find(fits).ok_or_else(|| {
             Error::unsupported(format!(
                 "a network that needs {stage} bytes of shared memory for 32 cells, of which the GPU has {}",

@@ -30,6 +30,9 @@ impl NetworkText {
         let mut stage = 0;
         for (block, operation) in program.steps() {
             let position = block.index() - 1;
+            if plan.skipped.contains(&position) {
+                continue;
+            }
             if let Operation::Dense { .. } = operation {
                 // A chain is written where its last layer stands: nobody reads the others.
                 if let Some(chain) =
@@ -201,6 +204,18 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// The kernel for many times of the same cells.
+    pub fn evaluate_times(parts: &str, domain: &str) -> String {
+        format!(
+            "typedef TimesJob<Network::INPUTS, Network::OUTPUTS> evaluate_times_job;
+typedef {parts} AtTimes;
+EMUCELL_KERNEL(Network::THREADS) emucell_evaluate_times(EMUCELL_ARGUMENT(evaluate_times_job) job) {{
+    evaluate_cells_at_times<AtTimes>(job, {domain});
+}}
+"
+        )
+    }
+
     /// The kernel's definition; `domain` and `limits` are addresses.
     pub fn text(self, domain: &str, limits: &str) -> String {
         let (network, name, arguments) = match self {
