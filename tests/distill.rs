@@ -49,3 +49,49 @@ fn targets_and_budgets_that_cannot_be_meant_are_refused() {
     assert!(refused("--budget", "0s").contains("positive"));
     assert!(refused("--form", "round").contains("structured"));
 }
+
+#[cfg(feature = "train")]
+#[test]
+fn a_killed_training_goes_on_and_another_one_is_not_mistaken_for_it() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().unwrap();
+    let model = library("mitchell_schaeffer", &[], folder.path());
+    let file = folder.path().join("ms.onnx");
+    let checkpoint = folder.path().join("ms.onnx.checkpoint");
+    let (model, path) = (model.to_str().unwrap(), file.to_str().unwrap());
+    let common = ["distill", "--library", model, "-o", path, "--strength", "0.2", "--time", "800"];
+    let black_box = [&common[..], &["--form", "black-box"]].concat();
+    // Killed when it says so.
+    let killed_at = |sign: &str| {
+        let mut running = Command::new(env!("CARGO_BIN_EXE_emucell"))
+            .args(&black_box)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(running.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut said = Vec::new();
+        for line in lines {
+            said.push(line);
+            if said.last().is_some_and(|line| line.contains(sign)) {
+                break;
+            }
+        }
+        let _ = running.kill();
+        running.wait().unwrap();
+        assert!(said.last().is_some_and(|line| line.contains(sign)), "{said:?}");
+        said.join("\n")
+    };
+    assert!(!killed_at("training, round 1").contains("going on"));
+    assert!(checkpoint.exists() && !file.exists());
+
+    let other = emucell(&[&black_box[..], &["--seed", "7"]].concat());
+    let fault = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert_eq!(other.status.code(), Some(1), "{fault}");
+    assert!(fault.contains("--seed was 0, is 7") && fault.contains("start anew"), "{fault}");
+
+    assert!(killed_at("training, round").contains("going on in round 1"));
+    assert!(checkpoint.exists() && !file.exists());
+}

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
+use serde_json::json;
 
 use super::model::Model;
-use crate::distill::{self, Distilled, Form, LongPacing, Options};
+use crate::distill::{self, Checkpoint, Distilled, Form, LongPacing, Options};
 use crate::error::{Error, Result};
 use crate::format::onnx;
 use crate::harvest;
@@ -19,7 +21,8 @@ use crate::verify::{self, Quantity, Reference, Targets, TrainingCycles, Unit, Ve
 /// Make a surrogate of a compiled cell model: tables where they are exact, networks for the remainder.
 ///
 /// It is verified at cycle lengths that were not used to make it. A surrogate that misses its targets is written all the same,
-/// marked as not verified; the exit code is 1 then.
+/// marked as not verified; the exit code is 1 then. An interrupted training goes on when the same command is given again: it is kept in
+/// FILE.onnx.checkpoint, which is removed at the end.
 #[derive(Debug, clap::Args)]
 pub struct Distill {
     #[command(flatten)]
@@ -36,6 +39,15 @@ pub struct Distill {
     /// What the surrogate looks like.
     #[arg(long, value_enum, default_value = "structured")]
     form: FormName,
+
+    /// Number of latent gates beside the potential.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    latent: u32,
+
+    /// Iterations of the training of networks, all rounds together [default: what the form needs]. Where the budget suffices for them,
+    /// the same command gives the same surrogate.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    iterations: Option<u64>,
 
     /// Time for the training of networks, where tables are not enough: 90s, 30m, 2h.
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time)]
@@ -58,8 +70,10 @@ pub struct Distill {
 enum FormName {
     /// Tables and products where they are exact, networks for the remainder.
     Structured,
-    /// A network for every state, fed all of them: for comparison.
+    /// One network for all states, fed all of them and the stimulus: for comparison.
     BlackBox,
+    /// The potential and --latent gates that nobody named, learned from the potential and the stimulus alone.
+    Latent,
 }
 
 /// Cells that are paced side by side to visit states.
@@ -80,6 +94,9 @@ impl Distill {
             true => eprintln!("{text}"),
             false => shown.set_message(text.to_owned()),
         };
+        let checkpoint = self.checkpoint()?;
+        // Before anything else takes time.
+        checkpoint.load()?;
         let mut model = self.model.open()?;
         let stimulus = self.model.stimulus(&mut model)?;
         let pulse = Pulse { strength: stimulus.strength, duration: stimulus.duration };
@@ -114,13 +131,16 @@ impl Distill {
             form: match self.form {
                 FormName::Structured => Form::Structured,
                 FormName::BlackBox => Form::BlackBox,
+                FormName::Latent => Form::Latent(self.latent as usize),
             },
             pulse,
             apd90: self.apd90(),
             cycle_lengths: CYCLE_LENGTHS.to_vec(),
             beats: 4,
+            iterations: self.iterations,
             budget: self.budget,
             seed: self.seed,
+            checkpoint: Some(checkpoint.clone()),
         };
         // The first Ctrl-C ends the training, with the best so far; the second one the program.
         let stopped = Arc::new(AtomicBool::new(false));
@@ -135,6 +155,14 @@ impl Distill {
         let Distilled { surrogate, .. } =
             distill::distill(&mut model, &visited, &structure, Some(&long), &options, &mut progress, &go_on)?;
         onnx::save(&self.output, &surrogate)?;
+        match go_on() {
+            true => checkpoint.remove()?,
+            false if checkpoint.path.exists() => eprintln!(
+                "interrupted: the same command goes on with {}; what follows is of the best surrogate so far",
+                checkpoint.path.display()
+            ),
+            false => {}
+        }
         progress("verifying");
         let options = self.verification(pulse).avoiding(&TrainingCycles::of(&surrogate));
         let reference = Reference::measure(&mut model, self.model.dt, &options)?;
@@ -154,6 +182,38 @@ impl Distill {
                 .in_file(&self.output)
                 .remedy("raise the budget or the targets; the file says that it is not verified")),
         }
+    }
+
+    /// Where training is kept, and everything that it depends on.
+    fn checkpoint(&self) -> Result<Checkpoint> {
+        let Model {
+            library, function, states: _, initial, real, dt, substeps, mask, strength, duration, ..
+        } = &self.model;
+        let bytes = std::fs::read(library).map_err(|e| Error::io("read", library, e))?;
+        let mut sum = flate2::Crc::new();
+        sum.update(&bytes);
+        let subject = json!({
+            "the program's version": env!("CARGO_PKG_VERSION"),
+            "--library": library.file_name().unwrap_or_default().to_string_lossy(),
+            "the library's checksum": format!("{:08x} of {} bytes", sum.sum(), bytes.len()),
+            "--function": function,
+            "--initial": initial,
+            "--real": format!("{real:?}").to_lowercase(),
+            "--dt": dt,
+            "--substeps": substeps,
+            "--mask": mask,
+            "--strength": strength,
+            "--duration": duration,
+            "--target": self.target.to_string(),
+            "--form": self.form.to_possible_value().map(|name| name.get_name().to_owned()),
+            "--latent": self.latent,
+            "--iterations": self.iterations,
+            "--budget": format!("{} s", self.budget.as_secs_f64()),
+            "--time": self.time,
+            "--seed": self.seed,
+        });
+        let serde_json::Value::Object(subject) = subject else { unreachable!("an object") };
+        Ok(Checkpoint { path: Checkpoint::beside(&self.output), subject })
     }
 
     /// The relative error of APD90 that is aimed at.

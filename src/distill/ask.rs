@@ -1,7 +1,7 @@
 //! Asking a cell model: what single steps do to states that were chosen for the question.
 
 use crate::error::{Error, Result};
-use crate::harvest::{self, Visited};
+use crate::harvest::{self, Recording, Visited};
 use crate::step_function::StepFunction;
 use crate::structure::{self, State, StateIndex};
 
@@ -30,6 +30,20 @@ impl<'a> Asker<'a> {
     /// States that the model visits when it is driven so.
     pub fn visit(&mut self, options: &harvest::Options) -> Result<Visited> {
         harvest::harvest(self.model, options)
+    }
+
+    /// What the model's potential does when it is driven so.
+    pub fn record(&mut self, options: &harvest::Options) -> Result<Vec<Recording>> {
+        harvest::record(self.model, None, options)
+    }
+
+    /// What the model does with its potential clamped to that of `cells`, which are driven so.
+    pub fn clamped(
+        &mut self,
+        cells: &mut dyn StepFunction,
+        options: &harvest::Options,
+    ) -> Result<Vec<Recording>> {
+        harvest::record(cells, Some(self.model), options)
     }
 
     /// The states after one step, cell after cell; `stimulus` has one number a cell.

@@ -12,7 +12,7 @@ use super::terms::Formula;
 use crate::error::Result;
 use crate::harvest::Visited;
 use crate::program::Program;
-use crate::structure::{StateIndex, Structure};
+use crate::structure::StateIndex;
 
 /// Intervals of the finest table of V, and of those of other states.
 const FINEST: [usize; 2] = [8192, 2048];
@@ -110,22 +110,6 @@ impl Exact {
         }
         exact.coarsen(accuracy)?;
         Ok(exact)
-    }
-
-    /// No tables: all states are to be learned.
-    pub fn nothing(structure: &Structure) -> Self {
-        let formula = Formula {
-            unknown: (0..structure.states.len()).collect(),
-            stimulus: structure.stimulus.iter().map(|e| (e.state, e.per_unit)).collect(),
-            ..Formula::default()
-        };
-        Self {
-            layout: Layout::new(&formula),
-            formula,
-            samples: BTreeMap::new(),
-            steps: Steps::default(),
-            intervals: BTreeMap::new(),
-        }
     }
 
     fn sample(&mut self, quantities: &Quantities, asker: &mut Asker, ranges: &[[f64; 2]]) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Networks in a build without libtorch: says what is missing.
 
-use super::learn::Fit;
+use super::fitting::Fit;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 
 /// Cannot be done.
-pub fn start(_: usize, _: &[(Activation, usize)], _: u64) -> Result<Box<dyn Fit>> {
+pub fn start(_: usize, _: usize, _: &[(Activation, usize)], _: u64) -> Result<Box<dyn Fit>> {
     Err(Error::unsupported("this emucell cannot train networks")
         .remedy("build it with `cargo build --release --features cli,train` after `make setup`"))
 }

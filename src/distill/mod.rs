@@ -2,6 +2,8 @@
 
 mod ask;
 mod assemble;
+mod black_box;
+mod checkpoint;
 mod closed_loop;
 mod domain;
 mod exact;
@@ -10,13 +12,21 @@ mod fit;
 #[cfg(not(feature = "train"))]
 #[path = "fit_missing.rs"]
 mod fit;
+mod fitting;
+mod forms;
 mod function;
 mod grid;
+mod latent;
 mod learn;
 mod long;
 mod network;
+mod pairs;
 mod pieces;
 mod quantity;
+mod remainder;
+#[cfg(test)]
+mod resume_tests;
+mod rounds;
 mod separate;
 mod terms;
 #[cfg(test)]
@@ -33,6 +43,7 @@ use self::closed_loop::ClosedLoop;
 use self::exact::Exact;
 use self::learn::Learner;
 use self::quantity::Quantities;
+use self::remainder::Remainder;
 use crate::error::Result;
 use crate::harvest::{self, Visited};
 use crate::protocol::Pulse;
@@ -41,6 +52,7 @@ use crate::structure::Structure;
 use crate::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable};
 use crate::verify::SurrogateCells;
 
+pub use self::checkpoint::Checkpoint;
 pub use self::closed_loop::Departure;
 pub use self::long::LongPacing;
 
@@ -50,8 +62,11 @@ pub enum Form {
     /// Tables and products where they are exact, networks for the remainder, each fed the parents of its state.
     #[default]
     Structured,
-    /// A network for every state, fed all of them: for comparison.
+    /// One network for all states, fed all of them and the stimulus: for comparison.
     BlackBox,
+    /// The potential and so many gates that nobody named, learned from the potential alone: for comparison, and for models of which
+    /// nothing else is known.
+    Latent(usize),
 }
 
 /// How a surrogate is distilled.
@@ -67,10 +82,15 @@ pub struct Options {
     pub cycle_lengths: Vec<f64>,
     /// Beats at each of them.
     pub beats: u32,
+    /// Iterations of the training of networks, of all rounds together; none leaves them to the form. Where the budget suffices, results
+    /// do not depend on the clock.
+    pub iterations: Option<u64>,
     /// Time for the training of networks.
     pub budget: Duration,
     /// Seed of everything random.
     pub seed: u64,
+    /// Where the training of networks is kept from time to time, so that an interrupted one goes on.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// What came of it.
@@ -95,6 +115,8 @@ pub struct Summary {
     pub terms: usize,
     /// States that networks learned.
     pub learned: Vec<String>,
+    /// Number of states that are not the model's.
+    pub latent: usize,
     /// Seed of everything random.
     pub seed: u64,
     /// Time it took, s.
@@ -114,11 +136,6 @@ const ONE_STEP: f64 = 1e-3;
 /// not suffice.
 const SEPARATIONS: [f64; 3] = [1e-3, 1e-4, 1e-5];
 
-/// Parts of the budget for the training of networks: the first, and one for each round that learns from the surrogate's own
-/// mistakes.
-const ROUNDS: [f64; 5] = [0.3, 0.15, 0.15, 0.15, 0.25];
-/// Iterations of all rounds, where the budget suffices.
-const ITERATIONS: f64 = 150_000.0;
 /// Of the harvests for networks: time in ms and cells. Tables need to know the domain only; networks every corner of it.
 const LEARNED_FROM: (f64, usize) = (1500.0, 96);
 
@@ -139,16 +156,16 @@ pub fn distill(
 ) -> Result<Distilled> {
     let began = Instant::now();
     let domain = domain::domain(visited);
+    if options.form != Form::Structured {
+        return forms::distill(model, visited, structure, long, options, progress, go_on);
+    }
     progress("pacing the model");
     let closed_loop =
         ClosedLoop::new(model, structure.dt, options.pulse, &options.cycle_lengths, options.beats, long)?;
     let mut asker = Asker::new(model, structure.dt);
     let quantities = Quantities::new(structure, &asker, &domain)?;
     progress("tabulating");
-    let mut exact = match options.form {
-        Form::Structured => Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, SEPARATIONS[0])?,
-        Form::BlackBox => Exact::nothing(structure),
-    };
+    let mut exact = Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, SEPARATIONS[0])?;
     let initial_state = asker.initial_state().to_vec();
     let make = |program| surrogate(structure, &domain, &initial_state, program);
     let depart = |surrogate: &Surrogate| {
@@ -158,6 +175,7 @@ pub fn distill(
     let is_worth =
         |new: f64, old: f64| !old.is_finite() || new < WORTH * old || (old > options.apd90 && new < old);
     let mut best: Option<(Surrogate, Departure)> = None;
+    let mut seconds_before = 0.0;
     if exact.formula.unknown.is_empty() {
         'separations: for finer in SEPARATIONS[1..].iter().map(Some).chain([None]) {
             let mut before = f64::INFINITY;
@@ -188,44 +206,14 @@ pub fn distill(
             }
         }
     } else {
-        let (time, n_cells) = LEARNED_FROM;
-        let driven = harvest::Options {
-            dt: structure.dt,
-            strength: options.pulse.strength,
-            duration: options.pulse.duration,
-            time,
-            n_cells,
-            seed: options.seed,
-            ..harvest::Options::default()
-        };
+        let driven = driven(structure, options);
         progress("visiting more states for networks");
-        let mut learner = {
-            let mut more = asker.visit(&driven)?;
-            if let Some(long) = long {
-                more.append(long.visited());
-            }
-            Learner::new(&exact, structure, &domain, &mut asker, &more, options.seed)?
-        };
-        for (round, share) in ROUNDS.iter().enumerate() {
-            progress(&format!("training, round {}", round + 1));
-            let iterations = (ITERATIONS * share) as u64;
-            let learned = learner.train(iterations, options.budget.mul_f64(*share), go_on)?;
-            let surrogate = make(exact.program(&learned)?)?;
-            let (departure, late) = depart(&surrogate)?;
-            progress(&format!("round {}: {departure}", round + 1));
-            if best.as_ref().is_none_or(|(_, b)| departure.apd90_mean <= b.apd90_mean) {
-                best = Some((surrogate.clone(), departure));
-            }
-            if departure.apd90 <= 0.5 * options.apd90 || !go_on() || round + 1 == ROUNDS.len() {
-                break;
-            }
-            let own = harvest::Options { seed: options.seed + 1 + round as u64, ..driven.clone() };
-            let own = harvest::harvest(&mut SurrogateCells::new(&Arc::new(surrogate))?, &own)?;
-            learner.add(&mut asker, &own)?;
-            if let Some(late) = late {
-                learner.add(&mut asker, &late)?;
-            }
-        }
+        let more = harvested(&mut asker, &driven, long)?;
+        let learner = Learner::new(&exact, structure, &domain, &mut asker, &more, options.seed)?;
+        let mut remainder = Remainder { learner, exact: &exact, make: &make, driven };
+        let trained = rounds::train(&mut remainder, &mut asker, &closed_loop, options, progress, go_on)?;
+        seconds_before = trained.seconds_before;
+        best = Some((trained.surrogate, trained.departure));
     }
     let (surrogate, departure) = best.expect("one round at least");
     let summary = Summary {
@@ -240,15 +228,44 @@ pub fn distill(
             .collect(),
         terms: exact.formula.terms.len(),
         learned: exact.formula.unknown.iter().map(|&s| structure.states[s].name.clone()).collect(),
+        latent: 0,
         seed: options.seed,
-        seconds: began.elapsed().as_secs_f64(),
+        seconds: seconds_before + began.elapsed().as_secs_f64(),
     };
+    Ok(described(surrogate, summary, structure))
+}
+
+/// How cells are driven to visit states that networks learn from.
+fn driven(structure: &Structure, options: &Options) -> harvest::Options {
+    let (time, n_cells) = LEARNED_FROM;
+    harvest::Options {
+        dt: structure.dt,
+        strength: options.pulse.strength,
+        duration: options.pulse.duration,
+        time,
+        n_cells,
+        seed: options.seed,
+        ..harvest::Options::default()
+    }
+}
+
+/// What the model visits so, and in long pacing.
+fn harvested(asker: &mut Asker, driven: &harvest::Options, long: Option<&LongPacing>) -> Result<Visited> {
+    let mut visited = asker.visit(driven)?;
+    if let Some(long) = long {
+        visited.append(long.visited());
+    }
+    Ok(visited)
+}
+
+/// The surrogate with `summary` in its file.
+fn described(surrogate: Surrogate, summary: Summary, structure: &Structure) -> Distilled {
     let mut provenance = serde_json::Map::new();
     let mut entry = serde_json::to_value(&summary).expect("plain data");
     entry["library"] = json!(structure.library);
     entry["program_version"] = json!(env!("CARGO_PKG_VERSION"));
     provenance.insert("distill".into(), entry);
-    Ok(Distilled { surrogate: surrogate.with_provenance(provenance), summary })
+    Distilled { surrogate: surrogate.with_provenance(provenance), summary }
 }
 
 fn surrogate(

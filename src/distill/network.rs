@@ -3,7 +3,7 @@
 use super::assemble::Assembler;
 use crate::activation::Activation;
 use crate::error::Result;
-use crate::program::{BinaryOperator, BlockId, Operation};
+use crate::program::{BinaryOperator, BlockId, Operation, ProgramBuilder};
 use crate::structure::StateIndex;
 
 /// What a network looks at.
@@ -63,19 +63,34 @@ impl Assembler<'_> {
 
     /// The increment that a network gives.
     pub fn increment(&mut self, learned: &Learned) -> Result<BlockId> {
-        let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
-        let mut block = self.features(&learned.features)?;
-        for layer in &learned.layers {
-            block =
-                self.builder.dense(block, single(&layer.weights), single(&layer.bias), layer.activation)?;
-        }
-        let b = &mut self.builder;
-        let (low, high) = (b.constant([-STEEPEST])?, b.constant([STEEPEST])?);
-        let z = b.binary(BinaryOperator::Maximum, block, low)?;
-        let z = b.binary(BinaryOperator::Minimum, z, high)?;
-        let both = b.dense(z, vec![1.0, -1.0], vec![0.0; 2], Activation::Linear)?;
-        let exponentials = b.push(Operation::Exp { input: both })?;
-        let half = (0.5 * learned.scale) as f32;
-        b.dense(exponentials, vec![half, -half], vec![0.0], Activation::Linear)
+        let features = self.features(&learned.features)?;
+        increments(&mut self.builder, features, &learned.layers, &[learned.scale])
     }
+}
+
+/// scale · sinh of the last layer, one scale an output.
+pub fn increments(
+    b: &mut ProgramBuilder,
+    features: BlockId,
+    layers: &[Layer],
+    scales: &[f64],
+) -> Result<BlockId> {
+    let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
+    let mut block = features;
+    for layer in layers {
+        block = b.dense(block, single(&layer.weights), single(&layer.bias), layer.activation)?;
+    }
+    let (low, high) = (b.constant([-STEEPEST])?, b.constant([STEEPEST])?);
+    let z = b.binary(BinaryOperator::Maximum, block, low)?;
+    let z = b.binary(BinaryOperator::Minimum, z, high)?;
+    // One product with the unit matrix above its negative, and one with what halves and subtracts.
+    let n = scales.len();
+    let entry = |row: usize, column: usize, value: f64| if row == column { value as f32 } else { 0.0 };
+    let both =
+        (0..2 * n).flat_map(|row| (0..n).map(move |j| entry(row % n, j, if row < n { 1.0 } else { -1.0 })));
+    let both = b.dense(z, both.collect(), vec![0.0; 2 * n], Activation::Linear)?;
+    let exponentials = b.push(Operation::Exp { input: both })?;
+    let half = |row: usize, j: usize| entry(row, j % n, 0.5 * if j < n { scales[row] } else { -scales[row] });
+    let halved = (0..n).flat_map(|row| (0..2 * n).map(move |j| half(row, j))).collect();
+    b.dense(exponentials, halved, vec![0.0; n], Activation::Linear)
 }

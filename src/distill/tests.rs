@@ -9,9 +9,9 @@ use crate::surrogate::Verified;
 use crate::verify;
 
 /// The model of Mitchell and Schaeffer (2003), whose gate has a threshold, with a slow positive state that weakens the membrane.
-struct TwoCurrents {
+pub struct TwoCurrents {
     /// Strength of a coupling of all states that no sum of products describes.
-    tangled: f64,
+    pub tangled: f64,
 }
 
 const INITIAL: [f64; 3] = [0.0, 1.0, 0.2];
@@ -39,15 +39,17 @@ impl StepFunction for TwoCurrents {
     }
 }
 
-fn options(budget: f64) -> Options {
+pub fn options(budget: f64) -> Options {
     Options {
         form: Form::Structured,
         pulse: Pulse { strength: 0.2, duration: 2.0 },
         apd90: 1e-3,
         cycle_lengths: vec![460.0, 620.0],
         beats: 2,
+        iterations: None,
         budget: Duration::from_secs_f64(budget),
         seed: 1,
+        checkpoint: None,
     }
 }
 
@@ -68,7 +70,7 @@ fn altered(surrogate: &Surrogate, replace: impl Fn(&Operation) -> Option<Operati
     altered.with_initial_state(surrogate.initial_state().unwrap().to_vec()).unwrap()
 }
 
-fn distilled(model: &mut dyn StepFunction, options: &Options) -> Result<Distilled> {
+pub fn distilled(model: &mut dyn StepFunction, options: &Options) -> Result<Distilled> {
     let driven = harvest::Options {
         strength: options.pulse.strength,
         duration: options.pulse.duration,
@@ -228,8 +230,23 @@ fn a_network_learns_what_no_table_describes() {
 #[cfg(feature = "train")]
 #[test]
 fn a_black_box_learns_every_state() {
-    let options = Options { form: Form::BlackBox, ..options(2.0) };
-    let summary = distilled(&mut TwoCurrents { tangled: 0.0 }, &options).unwrap().summary;
+    let options = Options { form: Form::BlackBox, apd90: 0.4, iterations: Some(8000), ..options(1e6) };
+    let mut model = TwoCurrents { tangled: 0.0 };
+    let Distilled { surrogate, summary } = distilled(&mut model, &options).unwrap();
     assert_eq!(summary.learned, ["V", "x1", "x2"]);
     assert!(summary.intervals.is_empty() && summary.terms == 0, "{summary:?}");
+    // Single steps, the second under the stimulus.
+    let program = surrogate.program().unwrap();
+    for (cell, stimulus) in [([0.7, 0.6, 0.4], 0.0), ([0.02, 0.9, 0.22], 0.2)] {
+        let mut next = cell;
+        model.step(&mut next, &[stimulus], 0.02, 1).unwrap();
+        let found = program.evaluate_reference(&[cell[0], cell[1], cell[2], stimulus]);
+        for j in 0..3 {
+            let (own, expected): (f64, f64) = (found[j] - cell[j], next[j] - cell[j]);
+            assert!(
+                (own - expected).abs() < 0.5 * expected.abs() + 1e-6,
+                "{own} instead of {expected} in state {j}"
+            );
+        }
+    }
 }

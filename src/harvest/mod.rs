@@ -3,12 +3,14 @@
 mod drive;
 mod pairs;
 mod random;
+mod record;
 pub mod stimulus;
 mod strata;
 
 use self::drive::Drive;
 pub use self::pairs::pairs;
 use self::random::Random;
+pub use self::record::{Recorder, Recording, record};
 use self::strata::Strata;
 use crate::error::{Error, Result};
 use crate::step_function::StepFunction;

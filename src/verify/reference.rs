@@ -151,7 +151,8 @@ impl Reference {
                 Some(alternation::compare(options, &self.alternans, &own))
             }
         };
-        let divergence = match (cells.n_states() == self.n_states, cycles.worst_cycle()) {
+        let divergence = match (divergence::are_of_the_model(surrogate, self.n_states), cycles.worst_cycle())
+        {
             (true, Some(i)) => {
                 let step_errors = self.probes.step_errors(&mut cells, *dt)?;
                 let traces = (&self.paced.traces[i], &own.traces[i]);
@@ -160,8 +161,9 @@ impl Reference {
             (true, None) => None,
             (false, _) => {
                 notes.push(format!(
-                    "States are not compared: the surrogate has {}, the cell model {}.",
+                    "Of the states, only the potential is compared: the surrogate has {}{}, the cell model {}.",
                     cells.n_states(),
+                    if cells.n_states() == self.n_states { " of its own" } else { "" },
                     self.n_states
                 ));
                 None
