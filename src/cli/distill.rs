@@ -40,9 +40,9 @@ pub struct Distill {
     #[arg(long, value_enum, default_value = "structured")]
     form: FormName,
 
-    /// Number of latent gates beside the potential.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
-    latent: u32,
+    /// Number of latent gates beside the potential, for --form latent [default: 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    latent: Option<u32>,
 
     /// Iterations of the training of networks, all rounds together [default: what the form needs]. Where the budget suffices for them,
     /// the same command gives the same surrogate.
@@ -76,6 +76,8 @@ enum FormName {
     Latent,
 }
 
+/// Latent gates where no number is given.
+const LATENT: u32 = 4;
 /// Cells that are paced side by side to visit states.
 const CELLS: usize = 32;
 /// Cycle lengths at which the surrogate is tried while it is made, ms.
@@ -87,6 +89,10 @@ const BEATS: u32 = 40;
 
 impl Distill {
     pub fn run(self) -> Result<()> {
+        if let (Some(n), FormName::Structured | FormName::BlackBox) = (self.latent, self.form) {
+            return Err(Error::invalid(format!("--latent {n} for a form that has no latent gates"))
+                .remedy("add --form latent, or leave --latent out"));
+        }
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(std::time::Duration::from_millis(120));
         let shown = bar.clone();
@@ -131,7 +137,7 @@ impl Distill {
             form: match self.form {
                 FormName::Structured => Form::Structured,
                 FormName::BlackBox => Form::BlackBox,
-                FormName::Latent => Form::Latent(self.latent as usize),
+                FormName::Latent => Form::Latent(self.latent.unwrap_or(LATENT) as usize),
             },
             pulse,
             apd90: self.apd90(),

@@ -45,10 +45,9 @@ impl Checkpoint {
         if !self.path.exists() {
             return Ok(None);
         }
-        let kept = self.read().map_err(|e| {
+        let (found, kept) = self.read().map_err(|e| {
             Error::format(format!("damaged checkpoint ({e})")).in_file(&self.path).remedy(self.anew())
         })?;
-        let (found, kept) = kept;
         self.compare(&found)?;
         Ok(Some(kept))
     }

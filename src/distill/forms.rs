@@ -54,12 +54,12 @@ pub fn distill(
     let trained = rounds::train(&mut *trainee, &mut asker, &closed_loop, options, progress, go_on)?;
     let learned: Vec<String> = structure.states.iter().map(|state| state.name.clone()).collect();
     let summary = Summary {
+        form: options.form,
         training_cycle_lengths: options.cycle_lengths.clone(),
         departure: trained.departure,
         intervals: BTreeMap::new(),
         terms: 0,
         learned: if let Form::Latent(_) = options.form { vec![learned[0].clone()] } else { learned },
-        latent: if let Form::Latent(n) = options.form { n } else { 0 },
         seed: options.seed,
         seconds: trained.seconds_before + began.elapsed().as_secs_f64(),
     };

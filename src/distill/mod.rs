@@ -57,7 +57,8 @@ pub use self::closed_loop::Departure;
 pub use self::long::LongPacing;
 
 /// What a surrogate looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// Tables and products where they are exact, networks for the remainder, each fed the parents of its state.
     #[default]
@@ -105,6 +106,8 @@ pub struct Distilled {
 /// How a surrogate was found and how good it is at the cycle lengths of its making.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
+    /// What the surrogate looks like.
+    pub form: Form,
     /// Cycle lengths of the cells that were paced to make it, ms.
     pub training_cycle_lengths: Vec<f64>,
     /// Relative errors of action potentials and root mean square error of V.
@@ -115,8 +118,6 @@ pub struct Summary {
     pub terms: usize,
     /// States that networks learned.
     pub learned: Vec<String>,
-    /// Number of states that are not the model's.
-    pub latent: usize,
     /// Seed of everything random.
     pub seed: u64,
     /// Time it took, s.
@@ -217,6 +218,7 @@ pub fn distill(
     }
     let (surrogate, departure) = best.expect("one round at least");
     let summary = Summary {
+        form: options.form,
         training_cycle_lengths: options.cycle_lengths.clone(),
         departure,
         intervals: exact
@@ -228,7 +230,6 @@ pub fn distill(
             .collect(),
         terms: exact.formula.terms.len(),
         learned: exact.formula.unknown.iter().map(|&s| structure.states[s].name.clone()).collect(),
-        latent: 0,
         seed: options.seed,
         seconds: seconds_before + began.elapsed().as_secs_f64(),
     };

@@ -4,6 +4,8 @@ use std::cell::Cell;
 
 use super::*;
 use crate::distill::checkpoint::Kept;
+#[cfg(feature = "train")]
+use crate::distill::latent::{Latent, Membrane};
 use crate::distill::rounds::{Random, Trainee};
 use crate::distill::tests::{TwoCurrents, distilled, options};
 use rand_chacha::rand_core::RngCore;
@@ -156,4 +158,11 @@ fn networks_in_training_come_back_with_their_optimiser_and_their_cells() {
         Remainder { learner, exact: &exact, make: &make, driven: driven(4, seed) }
     };
     goes_on(&mut remainder(1), &mut remainder(1));
+    let recordings = asker.record(&driven(4, 0)).unwrap();
+    let mut latent = |seed| {
+        let membrane =
+            Membrane { name: "two currents".into(), dt: 0.02, rest: 0.0, range: domain[0], effect: 0.02 };
+        Latent::new(membrane, 2, recordings.clone(), driven(4, seed)).unwrap()
+    };
+    goes_on(&mut latent(1), &mut latent(1));
 }

@@ -10,7 +10,7 @@ mod strata;
 use self::drive::Drive;
 pub use self::pairs::pairs;
 use self::random::Random;
-pub use self::record::{Recorder, Recording, record};
+pub use self::record::{Recording, record};
 use self::strata::Strata;
 use crate::error::{Error, Result};
 use crate::step_function::StepFunction;

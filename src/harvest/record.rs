@@ -41,7 +41,7 @@ impl Recording {
 }
 
 /// Takes the samples of one cell, step by step.
-pub struct Recorder {
+struct Recorder {
     recording: Recording,
     dt: f64,
     moved: f64,
@@ -53,14 +53,14 @@ pub struct Recorder {
 
 impl Recorder {
     /// For steps of `dt` of a cell whose action potentials are `height` high.
-    pub fn new(dt: f64, height: f64) -> Self {
+    fn new(dt: f64, height: f64) -> Self {
         let moved = MOVED * height;
         Self { recording: Recording::default(), dt, moved, steps: 0, sum: 0.0, ended: false }
     }
 
     /// A step from potential `voltage`, under `stimulus`, that adds `change`. What follows a number that is not finite is not
     /// recorded.
-    pub fn step(&mut self, voltage: f64, stimulus: f64, change: f64) {
+    fn step(&mut self, voltage: f64, stimulus: f64, change: f64) {
         self.ended |= !(voltage.is_finite() && change.is_finite());
         if self.ended {
             return;
@@ -84,7 +84,7 @@ impl Recorder {
     }
 
     /// Nothing more is to be recorded.
-    pub fn end(&mut self) {
+    fn end(&mut self) {
         self.ended = true;
     }
 
@@ -97,7 +97,7 @@ impl Recorder {
     }
 
     /// What was recorded; nothing if that is too little to learn from.
-    pub fn finish(mut self) -> Option<Recording> {
+    fn finish(mut self) -> Option<Recording> {
         self.close();
         (self.recording.len() >= FEWEST).then_some(self.recording)
     }

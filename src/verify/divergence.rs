@@ -52,10 +52,10 @@ impl Probes {
 }
 
 /// Whether the surrogate's states are the cell model's, of which there are `n_states`: as many, and none of them latent, as
-/// `provenance["distill"]["latent"]` tells.
+/// `provenance["distill"]["form"]` tells.
 pub fn are_of_the_model(surrogate: &Surrogate, n_states: usize) -> bool {
-    let latent = surrogate.provenance().get("distill").and_then(|d| d.get("latent")).and_then(|n| n.as_u64());
-    surrogate.columns_of(Role::State).len() == n_states && latent.unwrap_or(0) == 0
+    let latent = surrogate.provenance().get("distill").and_then(|d| d.pointer("/form/latent"));
+    surrogate.columns_of(Role::State).len() == n_states && latent.is_none()
 }
 
 /// How far a state strays from the reference.

@@ -18,8 +18,11 @@ const SHAPES: [(Activation, usize); 2] = [(Activation::Tanh, 24), (Activation::T
 const INTERVALS: usize = 512;
 /// How far the outputs of the network move steady states and logarithms of time constants.
 const REACH: f64 = 3.0;
-/// Time constants with which gates begin, ms: from those of activation to those that last from beat to beat.
-const TIMES: [f64; 2] = [0.1, 1000.0];
+/// Time constants with which gates begin, ms: from those that last from beat to beat down to those of activation, which few gates have
+/// to leave to the current, as if it followed the potential at once.
+const TIMES: [f64; 2] = [1000.0, 0.1];
+/// Most that a gate is faster than the one before it.
+const FASTER: f64 = 30.0;
 /// Shortest and longest time constant, ms.
 const LIMITS: [f64; 2] = [5e-3, 2e4];
 /// Potentials at which gates are half open in the beginning, in half widths of the range around its middle, and the width of that step.
@@ -41,7 +44,9 @@ pub fn start(
     let method = adam(&network);
     let grid: Vec<f32> = (0..=INTERVALS).map(|i| 2.0 * i as f32 / INTERVALS as f32 - 1.0).collect();
     let grid = Tensor::from_slice(&grid).view([-1, 1]);
-    let (steps, times) = (beginnings(n_gates, CENTRES), beginnings(n_gates, TIMES.map(f64::ln)));
+    let [slowest, fastest] = TIMES.map(f64::ln);
+    let fastest = fastest.max(slowest - FASTER.ln() * (n_gates - 1) as f64);
+    let (steps, times) = (beginnings(n_gates, CENTRES), beginnings(n_gates, [slowest, fastest]));
     // Gates that open and gates that close take turns.
     let signs: Vec<f32> = (0..n_gates).map(|k| if k % 2 == 0 { 1.0 } else { -1.0 }).collect();
     let opening = (&grid - steps) * Tensor::from_slice(&signs) / STEEPNESS;
@@ -63,7 +68,7 @@ pub fn start(
 
 /// Evenly spread between two numbers, one a gate.
 fn beginnings(n: usize, [first, last]: [f64; 2]) -> Tensor {
-    let at = |k: usize| first + (last - first) * if n > 1 { k as f64 / (n - 1) as f64 } else { 1.0 };
+    let at = |k: usize| first + (last - first) * k as f64 / (n - 1).max(1) as f64;
     Tensor::from_slice(&(0..n).map(|k| at(k) as f32).collect::<Vec<_>>())
 }
 

@@ -41,6 +41,9 @@ impl Sequences {
     }
 }
 
+/// Part of a large change that counts as small at least.
+const FLATTEST: f64 = 1e-4;
+
 /// The curve for the changes in `recordings`: half of them count as small, so that plateau and rest are not lost beside the upstroke.
 pub fn curve(recordings: &[Recording], effect: f64) -> Curve {
     let of = |r: &Recording| -> Vec<f64> {
@@ -49,7 +52,9 @@ pub fn curve(recordings: &[Recording], effect: f64) -> Curve {
     let changes: Vec<f64> = recordings.iter().flat_map(of).collect();
     let mut sizes: Vec<f64> = changes.iter().map(|c| c.abs()).collect();
     sizes.sort_by(f64::total_cmp);
-    Curve::of(&changes, sizes[sizes.len() / 2].max(1e-30))
+    let quantile = |part: f64| sizes[(part * sizes.len() as f64) as usize];
+    // In cells that come to rest entirely, that half is nothing but rounding.
+    Curve::of(&changes, quantile(0.5).max(FLATTEST * quantile(0.95)).max(1e-30))
 }
 
 /// Columns of a recording by the names under which they are kept.
