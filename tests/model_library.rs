@@ -11,7 +11,7 @@ use emucell::ErrorKind;
 use emucell::cell_model::CellModel;
 use emucell::cell_model::euler::{Euler, PerCell};
 use emucell::dataset::Table;
-use emucell::model_library::{Function, ModelLibrary, Options, Real};
+use emucell::model_library::{ExtraData, Function, ModelLibrary, Options, Real};
 use emucell::step_function::StepFunction;
 use emucell::view::{View, ViewMut};
 use support::model_libraries::library;
@@ -133,6 +133,58 @@ fn substeps_are_shorter_steps() {
     let path = library("functions", &[], folder.path());
     let four = of(&path, Options { substeps: 4, ..function("fhn_step", Real::Auto) }, 4.0 * DT, 5);
     assert_eq!(four, of(&path, function("fhn_step", Real::Auto), DT, 20));
+}
+
+#[test]
+fn a_library_gets_the_extra_data_that_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    for (real, tolerance) in [("double", 1e-15), ("float", 1e-6)] {
+        let path = library("mixed_cells", &[&format!("REAL={real}")], folder.path());
+        let of_kind = |kind: &str| {
+            let data = format!("[0.5, 1, 2, 4, [0.25, 0.75], {kind}]");
+            Options { extra_data: Some(ExtraData::read(&data).unwrap()), ..options() }
+        };
+        for (kind, rate) in [("[0]", 0.5), ("[1]", 1.0), ("[2]", 2.0)] {
+            let mut library = ModelLibrary::open_with(&path, &of_kind(kind)).unwrap();
+            assert_eq!(library.initial_state(), [0.25, 0.75]);
+            // More cells than a library is given at once, and none of another kind.
+            let mut states = [1.0, 0.0].repeat(3000);
+            library.step(&mut states, &[0.0; 3000], 0.1, 1).unwrap();
+            assert!(states.chunks(2).all(|cell| (cell[0] - (1.0 - 0.1 * rate)).abs() < tolerance), "{kind}");
+        }
+        let both = Options { mask: Some(0), ..of_kind("[0]") };
+        assert_says(
+            &ModelLibrary::open_with(&path, &both).unwrap_err(),
+            &["both a mask and other extra data"],
+        );
+    }
+}
+
+#[test]
+fn steps_that_the_library_chooses_begin_anew_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let adaptive = Options { adaptive: true, ..options() };
+    for (real, tolerance) in [("double", 1e-8), ("float", 1e-5)] {
+        let path = library("mixed_cells", &[&format!("REAL={real}")], folder.path());
+        let mut library = ModelLibrary::open_with(&path, &adaptive).unwrap();
+        let mut counts = Vec::new();
+        for dt in [0.02, 0.02, 0.1] {
+            let mut cell = [0.0, 0.0];
+            library.step(&mut cell, &[1.0], dt, 1).unwrap();
+            // Steps of an eighth at most, of a decay that begins at its drive.
+            assert!((cell[0] - dt).abs() < 0.5 * dt * dt + tolerance, "{cell:?}");
+            counts.push(cell[1]);
+        }
+        assert!(counts[0] == counts[1] && counts[0] > 8.0, "{counts:?}");
+        library.check(0.02).unwrap();
+    }
+    let fixed = library("fhn_cubic", &[], folder.path());
+    assert_says(
+        &ModelLibrary::open_with(&fixed, &adaptive).unwrap_err(),
+        &["leaves ode_dt NULL", "--adaptive"],
+    );
+    let twice = Options { substeps: 2, ..adaptive };
+    assert_says(&ModelLibrary::open_with(&fixed, &twice).unwrap_err(), &["together with substeps"]);
 }
 
 #[test]

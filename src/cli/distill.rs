@@ -193,7 +193,19 @@ impl Distill {
     /// Where training is kept, and everything that it depends on.
     fn checkpoint(&self) -> Result<Checkpoint> {
         let Model {
-            library, function, states: _, initial, real, dt, substeps, mask, strength, duration, ..
+            library,
+            function,
+            initial,
+            real,
+            dt,
+            substeps,
+            mask,
+            extra_data,
+            adaptive,
+            strength,
+            duration,
+            states: _,
+            time_limit: _,
         } = &self.model;
         let bytes = std::fs::read(library).map_err(|e| Error::io("read", library, e))?;
         let mut sum = flate2::Crc::new();
@@ -208,6 +220,8 @@ impl Distill {
             "--dt": dt,
             "--substeps": substeps,
             "--mask": mask,
+            "--extra-data": extra_data,
+            "--adaptive": adaptive,
             "--strength": strength,
             "--duration": duration,
             "--target": self.target.to_string(),

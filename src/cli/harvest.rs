@@ -166,6 +166,8 @@ impl Harvest {
             "dt": options.dt,
             "substeps": self.model.substeps,
             "mask": self.model.mask,
+            "extra_data": self.model.extra_data,
+            "adaptive": self.model.adaptive,
             "strength": options.strength,
             "duration": options.duration,
             "cycle_lengths": options.cycle_lengths,

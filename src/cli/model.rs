@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::format::arrays;
 use crate::harvest::stimulus::{self, Stimulus};
-use crate::model_library::{Function, ModelLibrary, Options, Real};
+use crate::model_library::{ExtraData, Function, ModelLibrary, Options, Real};
 use crate::step_function::StepFunction;
 
 /// A cell model in a shared library.
@@ -37,6 +37,13 @@ pub struct Model {
     /// Kind of cell, for libraries that mix several and want a mask.
     #[arg(long, value_name = "N", conflicts_with = "function")]
     pub mask: Option<u32>,
+    /// What MonoAlg3D's extra-data library would give to the library: the structure's fields in their order, numbers and arrays, of which
+    /// those of one number have it for every cell: "[1, 0.5, [2, 3, 4], [0]]", or a file of that.
+    #[arg(long, value_name = "LIST|FILE.json", conflicts_with_all = ["function", "mask"])]
+    pub extra_data: Option<String>,
+    /// Let the library choose its own steps within --dt, as with adaptive=true in MonoAlg3D.
+    #[arg(long, conflicts_with_all = ["function", "substeps"])]
+    pub adaptive: bool,
     /// Amplitude of the stimulus in the model's unit and sign [default: twice the threshold, found by search].
     #[arg(long, value_name = "X", allow_hyphen_values = true)]
     pub strength: Option<f64>,
@@ -88,6 +95,8 @@ impl Model {
             function,
             substeps: self.substeps,
             mask: self.mask,
+            extra_data: self.extra_data.as_deref().map(ExtraData::read).transpose()?,
+            adaptive: self.adaptive,
             time_limit: Duration::from_secs_f64(self.time_limit),
             ..Options::default()
         };

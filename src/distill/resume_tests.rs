@@ -159,7 +159,7 @@ fn networks_in_training_come_back_with_their_optimiser_and_their_cells() {
     };
     goes_on(&mut remainder(1), &mut remainder(1));
     let recordings = asker.record(&driven(4, 0)).unwrap();
-    let mut latent = |seed| {
+    let latent = |seed| {
         let membrane =
             Membrane { name: "two currents".into(), dt: 0.02, rest: 0.0, range: domain[0], effect: 0.02 };
         Latent::new(membrane, 2, recordings.clone(), driven(4, seed)).unwrap()

@@ -191,7 +191,7 @@ impl Probes {
                     cell[j]
                 ))
                 .in_file(library.path())
-                .remedy("take a smaller --dt or more --substeps, and check the precision (--real)"));
+                .remedy("take a smaller --dt, more --substeps or --adaptive ones, and check the precision (--real)"));
             }
         }
         Ok(Self { states, stimulus })

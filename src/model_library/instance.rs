@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::extra_data::ExtraData;
 use super::function::CFunction;
 use super::monoalg3d::{Functions, Monoalg3d};
 use super::options::{Function, Options, Real};
@@ -18,6 +19,8 @@ pub struct Source {
     pub function: Option<Function>,
     pub substeps: u32,
     pub mask: Option<u32>,
+    pub extra_data: Option<ExtraData>,
+    pub adaptive: bool,
 }
 
 impl Source {
@@ -35,6 +38,15 @@ impl Source {
                 return Err(Error::invalid("an initial state that is not finite").in_file(&path));
             }
         }
+        if options.mask.is_some() && options.extra_data.is_some() {
+            return Err(Error::invalid("both a mask and other extra data").remedy("give one of them"));
+        }
+        if options.adaptive && (options.substeps != 1 || options.function.is_some()) {
+            return Err(Error::invalid(
+                "steps that the library chooses, together with substeps or a function of one cell",
+            )
+            .remedy("only model libraries of MonoAlg3D choose their steps, and they do it alone"));
+        }
         if options.substeps == 0 {
             return Err(Error::invalid("0 substeps").remedy("give at least 1"));
         }
@@ -44,6 +56,8 @@ impl Source {
             function: options.function.clone(),
             substeps: options.substeps,
             mask: options.mask,
+            extra_data: options.extra_data.clone(),
+            adaptive: options.adaptive,
         })
     }
 }
@@ -105,12 +119,12 @@ impl Instance {
                 };
                 match real {
                     Real::Float => {
-                        let library = Monoalg3d::open(&functions, path, source.mask, progress)?;
+                        let library = Monoalg3d::open(&functions, source, progress)?;
                         let initial_state = library.initial_state().to_vec();
                         (Library::Float(library), Opened { real, initial_state })
                     }
                     _ => {
-                        let library = Monoalg3d::open(&functions, path, source.mask, progress)?;
+                        let library = Monoalg3d::open(&functions, source, progress)?;
                         let initial_state = library.initial_state().to_vec();
                         (Library::Double(library), Opened { real, initial_state })
                     }

@@ -6,6 +6,7 @@
 mod allocation;
 mod check;
 mod conversation;
+mod extra_data;
 mod function;
 mod instance;
 mod monoalg3d;
@@ -22,6 +23,7 @@ pub mod worker;
 use std::path::Path;
 
 pub use self::check::Finding;
+pub use self::extra_data::{ExtraData, Field};
 use self::instance::{Instance, Opened, Source, Steps};
 pub use self::options::{Function, Options, Real};
 use self::process::Process;

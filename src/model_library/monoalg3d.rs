@@ -3,7 +3,8 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
 
-use super::instance::Steps;
+use super::extra_data::Memory;
+use super::instance::{Source, Steps};
 use super::number::Number;
 use super::options::Real;
 use super::shared_object::SharedObject;
@@ -59,6 +60,8 @@ type SolveOdes<R> = unsafe extern "C" fn(*mut OdeSolver<R>, *mut c_void, R, *mut
 
 /// Cells that one call of the library advances: their states stay in the cache over the steps.
 const BATCH: usize = 1024;
+/// Shortest step of a library that chooses its own, ms, as the simulator has it by default.
+const SHORTEST: f64 = 1e-10;
 /// The simulator's value of "to be given by the library".
 const UNSET: c_int = -1;
 
@@ -131,22 +134,30 @@ pub struct Monoalg3d<R> {
     solve: SolveOdes<R>,
     stimulus: Vec<R>,
     initial_state: Vec<f64>,
+    adaptive: bool,
     /// What the solver's `extra_data` points to.
     _mask: Vec<u32>,
+    _extra_data: Option<Memory<R>>,
 }
 
 impl<R: Number> Monoalg3d<R> {
-    pub fn open(functions: &Functions, path: &Path, mask: Option<u32>, progress: &Progress) -> Result<Self> {
+    pub fn open(functions: &Functions, source: &Source, progress: &Progress) -> Result<Self> {
+        let path = &source.path;
         // SAFETY: null pointers, zeros and false are values of every field.
         let mut solver: Box<OdeSolver<R>> = Box::new(unsafe { std::mem::zeroed() });
         (solver.max_dt, solver.min_dt) = (R::from_f64(0.02), R::from_f64(0.02));
         (solver.relative_tolerance, solver.absolute_tolerance) = (R::from_f64(1e-5), R::from_f64(1e-5));
         (solver.n_cells, solver.original_n_cells, solver.n_steps) = (BATCH, BATCH as u32, 1);
         (solver.cell_model.n_states, solver.cell_model.initial_v) = (UNSET, R::from_f64(f64::INFINITY));
-        let mut mask = mask.map_or(Vec::new(), |kind| vec![kind; BATCH]);
+        solver.adaptive = source.adaptive;
+        let mut mask = source.mask.map_or(Vec::new(), |kind| vec![kind; BATCH]);
         if !mask.is_empty() {
             solver.extra_data = mask.as_mut_ptr().cast();
             solver.extra_data_size = size_of_val(&mask[..]);
+        }
+        let mut extra_data = source.extra_data.as_ref().map(|data| Memory::new(data, BATCH));
+        if let Some(memory) = &mut extra_data {
+            (solver.extra_data, solver.extra_data_size) = (memory.pointer(), memory.size());
         }
         progress.enter(Stage::CellModelData);
         // SAFETY: the struct is that of the library's `real`.
@@ -174,10 +185,17 @@ impl<R: Number> Monoalg3d<R> {
                 .in_file(path)
                 .remedy("it must allocate the states of all cells"));
         }
+        let of_steps = [solver.ode_dt, solver.ode_previous_dt, solver.ode_time_new];
+        if source.adaptive && of_steps.iter().any(|pointer| pointer.is_null()) {
+            return Err(Error::format("the library does not choose its own steps: it leaves ode_dt NULL")
+                .in_file(path)
+                .remedy("leave --adaptive out"));
+        }
         // SAFETY: the library made room for BATCH cells of n states.
         let first = unsafe { std::slice::from_raw_parts(solver.states, n_states) };
         let initial_state = first.iter().map(|x| x.to_f64()).collect();
-        Ok(Self { solver, solve, stimulus: Vec::with_capacity(BATCH), initial_state, _mask: mask })
+        let (adaptive, stimulus) = (source.adaptive, Vec::with_capacity(BATCH));
+        Ok(Self { solver, solve, stimulus, initial_state, adaptive, _mask: mask, _extra_data: extra_data })
     }
 
     pub fn initial_state(&self) -> &[f64] {
@@ -194,8 +212,11 @@ impl<R: Number> Monoalg3d<R> {
     ) {
         let n_states = self.initial_state.len();
         let dt = R::from_f64(steps.dt / f64::from(substeps));
-        (self.solver.max_dt, self.solver.min_dt) = (dt, dt);
+        let shortest = R::from_f64(if self.adaptive { SHORTEST } else { steps.dt / f64::from(substeps) });
+        (self.solver.max_dt, self.solver.min_dt) = (dt, shortest);
         self.solver.n_steps = substeps;
+        // Cells are advanced to `time` + min_dt.
+        let time = R::from_f64(if self.adaptive { steps.dt - SHORTEST } else { 0.0 });
         progress.enter(Stage::Stepping);
         for (cells, stimulus) in states.chunks_mut(BATCH * n_states).zip(stimulus.chunks(BATCH)) {
             self.stimulus.clear();
@@ -207,15 +228,11 @@ impl<R: Number> Monoalg3d<R> {
                 *own = R::from_f64(state);
             }
             for _ in 0..steps.n {
+                self.begin_anew(stimulus.len());
                 stack::fill(steps.unset);
                 // SAFETY: the struct is the one that the library filled; the stimulus has a number for each cell.
                 unsafe {
-                    (self.solve)(
-                        &mut *self.solver,
-                        std::ptr::null_mut(),
-                        R::default(),
-                        self.stimulus.as_mut_ptr(),
-                    );
+                    (self.solve)(&mut *self.solver, std::ptr::null_mut(), time, self.stimulus.as_mut_ptr());
                 }
                 progress.beat();
             }
@@ -226,6 +243,20 @@ impl<R: Number> Monoalg3d<R> {
             }
         }
         progress.enter(Stage::Outside);
+    }
+
+    /// Forgets how far the first cells came and how they chose their steps.
+    fn begin_anew(&mut self, n_cells: usize) {
+        if !self.adaptive {
+            return;
+        }
+        let of = |pointer: *mut R, value: f64| {
+            // SAFETY: the library made room for BATCH cells, of which these are some, in each of the three.
+            unsafe { std::slice::from_raw_parts_mut(pointer, n_cells) }.fill(R::from_f64(value));
+        };
+        of(self.solver.ode_dt, SHORTEST);
+        of(self.solver.ode_previous_dt, 0.0);
+        of(self.solver.ode_time_new, 0.0);
     }
 }
 

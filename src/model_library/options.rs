@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::extra_data::ExtraData;
+
 /// How a model library is opened. The default suits the model libraries of MonoAlg3D.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -17,6 +19,11 @@ pub struct Options {
     pub substeps: u32,
     /// The kind of cell, for libraries that mix several: what MonoAlg3D's mask gives as `ode_extra_data`, the same for all cells.
     pub mask: Option<u32>,
+    /// Otherwise, what MonoAlg3D's extra-data libraries give as `ode_extra_data`.
+    pub extra_data: Option<ExtraData>,
+    /// Whether the library chooses its own steps within a step, as with MonoAlg3D's `adaptive`. It begins each step anew, so that what a
+    /// step does depends on the state alone.
+    pub adaptive: bool,
     /// Longest time that the library may take for one question, before it counts as hung.
     pub time_limit: Duration,
     /// Whether the library runs in a process of its own, so that nothing that it does harms this one.
@@ -32,6 +39,8 @@ impl Default for Options {
             function: None,
             substeps: 1,
             mask: None,
+            extra_data: None,
+            adaptive: false,
             time_limit: Duration::from_secs(60),
             isolated: true,
             program: None,

@@ -202,11 +202,11 @@ impl Process {
             ),
             (_, Some(status)) if status.signal().is_some() => (
                 format!("the library crashed ({status}) {place}{printed}"),
-                "check its number of states and its precision (--real), and run it in a debugger",
+                "check its number of states, its precision (--real) and what it is given (--mask, --extra-data), and run it in a debugger",
             ),
             (_, Some(status)) => (
                 format!("the library ended its program ({status}) {place}{printed}"),
-                "give it what it asks for (a mask: --mask), or use a library that does not need it",
+                "give it what it asks for (--mask, --extra-data), or use a library that does not need it",
             ),
             (Some(Trouble::Talk(error)), None) => (
                 format!("the library disturbed its program ({error}) {place}{printed}"),

@@ -139,3 +139,27 @@ pub fn find(
     states.sort_by(|a, b| key(a).total_cmp(&key(b)).then(b.largest.total_cmp(&a.largest)));
     Divergence { cycle_length, states }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::program::{BlockId, ProgramBuilder};
+    use crate::surrogate::{Kind, Variable};
+
+    #[test]
+    fn as_many_states_are_the_model_s_unless_they_are_latent() {
+        let of_form = |form: serde_json::Value| {
+            let states = ["V", "z1"].map(|name| Variable::new(name, "", Role::State)).to_vec();
+            let program = ProgramBuilder::new(2).unwrap().finish(BlockId::INPUT);
+            let surrogate =
+                Surrogate::new(Kind::StepMap { dt: 0.1 }, states.clone(), states, program).unwrap();
+            let provenance = json!({ "distill": { "form": form } });
+            surrogate.with_provenance(provenance.as_object().unwrap().clone())
+        };
+        assert!(are_of_the_model(&of_form(json!("structured")), 2));
+        assert!(!are_of_the_model(&of_form(json!("structured")), 3));
+        assert!(!are_of_the_model(&of_form(json!({ "latent": 1 })), 2));
+    }
+}
