@@ -6,6 +6,7 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod columns;
 mod packed;
 mod pairs;
 mod scalar;
@@ -19,6 +20,7 @@ mod x86_64;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 
+pub use columns::{ColumnPair, ColumnSums};
 pub use packed::PackedDense;
 pub use pairs::{ColumnPair, Kept, Offsets, Pairs, Transfer};
 pub use transfer::{AddLimits, Rows, add_tile, add_wanted, load_tile, store_tile, store_wanted};
@@ -117,6 +119,11 @@ pub struct Kernels {
     /// left ∘ right on `width` columns.
     pub binary:
         unsafe fn(operator: Operator, left: Operand, right: Operand, y: *mut f32, width: usize, lanes: usize),
+    /// left ∘ right of each pair of columns of the memory that begins at `base`.
+    pub binary_of_pairs:
+        unsafe fn(operator: Operator, base: *const f32, pairs: &[ColumnPair], y: *mut f32, lanes: usize),
+    /// weights · x + bias of columns of the memory that begins at `base`.
+    pub sums: unsafe fn(sums: &ColumnSums, base: *const f32, y: *mut f32, lanes: usize),
     /// All functions of a table at one column's arguments.
     pub table: unsafe fn(table: &UniformTable, x: *const f32, y: *mut f32, lanes: usize),
     /// state + (drive − rate·state) on `width` columns.

@@ -1,6 +1,10 @@
 //! The reference: plain loops, one lane at a time, with the standard library's functions.
 
+<<<<<<< HEAD
 use super::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable, pairs};
+=======
+use super::{ColumnPair, ColumnSums, Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
+>>>>>>> a8e1489 (Columns are read where they lie: concatenated factors are not copied, sparse sums skip zeros)
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 
 pub static KERNELS: Kernels = Kernels {
@@ -12,6 +16,8 @@ pub static KERNELS: Kernels = Kernels {
     activation,
     exp,
     binary,
+    binary_of_pairs,
+    sums,
     table,
     relax,
     slope,
@@ -78,6 +84,42 @@ unsafe fn binary(operator: Operator, left: Operand, right: Operand, y: *mut f32,
     };
     // SAFETY: the result is `width` columns wide.
     unsafe { for_each(width, lanes, |i| *y.add(i) = combine(operator, value(left, i), value(right, i))) }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn binary_of_pairs(
+    operator: Operator,
+    base: *const f32,
+    pairs: &[ColumnPair],
+    y: *mut f32,
+    lanes: usize,
+) {
+    for (i, pair) in pairs.iter().enumerate() {
+        for lane in 0..lanes {
+            // SAFETY: the caller vouches for the columns of all pairs.
+            let value = |offset: u32| unsafe { *base.add(offset as usize + lane) };
+            // SAFETY: the result has a column for each pair.
+            unsafe { *y.add(i * TILE + lane) = combine(operator, value(pair.left), value(pair.right)) };
+        }
+    }
+}
+
+/// # Safety
+/// See [`Kernels`].
+unsafe fn sums(sums: &ColumnSums, base: *const f32, y: *mut f32, lanes: usize) {
+    let mut first = 0;
+    for (i, sum) in sums.sums.iter().enumerate() {
+        let terms = &sums.terms[first..first + sum.n_terms];
+        first += sum.n_terms;
+        for lane in 0..lanes {
+            // SAFETY: the caller vouches for the columns of all terms.
+            let value = |offset: u32| unsafe { *base.add(offset as usize + lane) };
+            let weighed = terms.iter().map(|term| term.weight * value(term.offset));
+            // SAFETY: the result has a column for each sum.
+            unsafe { *y.add(i * TILE + lane) = weighed.fold(sum.bias, |sum, term| sum + term) };
+        }
+    }
 }
 
 /// # Safety

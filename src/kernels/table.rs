@@ -13,6 +13,8 @@ macro_rules! kernel_table {
             activation,
             exp,
             binary,
+            binary_of_pairs,
+            sums,
             table,
             relax,
             slope,
@@ -38,6 +40,14 @@ macro_rules! kernel_table {
                 width: usize,
                 lanes: usize,
             );
+            binary_of_pairs(
+                operator: crate::kernels::Operator,
+                base: *const f32,
+                pairs: &[crate::kernels::ColumnPair],
+                y: *mut f32,
+                lanes: usize,
+            );
+            sums(sums: &crate::kernels::ColumnSums, base: *const f32, y: *mut f32, lanes: usize);
             table(table: &crate::kernels::UniformTable, x: *const f32, y: *mut f32, lanes: usize);
             relax(
                 state: *const f32,

@@ -3,7 +3,8 @@
 //! Single precision rounds away what slow states gain in a step, a millionth of a concentration for example. So where
 //! the program adds something to a state, the sum is formed where the state lies, in its own type.
 
-use super::plan::{Layers, Plan};
+use super::layers::Layers;
+use super::plan::Plan;
 use crate::backend::tile::Border;
 use crate::backend::{Advance, Guard, cell_status};
 use crate::error::Result;

@@ -1,6 +1,8 @@
 //! The program tile by tile in the CPU's cache.
 
 mod increments;
+mod layers;
+mod places;
 mod plan;
 #[cfg(feature = "planted-faults")]
 mod planted;
@@ -11,7 +13,8 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
 use self::increments::Increments;
-use self::plan::{Layers, Plan};
+use self::layers::Layers;
+use self::plan::Plan;
 use self::pool::Pool;
 use self::worker::Worker;
 use super::tile::{Border, Check};

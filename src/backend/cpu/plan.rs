@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use super::layers::Layers;
+use super::places::{Column, Places, is_sparse};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
-use crate::kernels::{Kernels, Operand, Operator, PackedDense, TILE, TileColumn, UniformTable, lanes_for};
-use crate::program::{BinaryOperator, BlockId, Operation, Program, Table};
+use crate::kernels::{
+    ColumnPair, ColumnSums, Kernels, Operand, Operator, PackedDense, TILE, TileColumn, UniformTable,
+    lanes_for,
+};
+use crate::program::{BinaryOperator, BlockId, Operation, Program};
 
 /// Up to so many cells are faster one by one than in a group of lanes that is mostly empty.
 const FEW_CELLS: usize = 4;
 
 /// Columns of the largest arena, 32 MiB: a hostile file could otherwise ask for gigabytes a thread.
 const MAX_ARENA_WIDTH: usize = 1 << 18;
-
-/// First column of a block in the arena.
-type Column = usize;
 
 /// A program ready to run; shared by all workers.
 #[derive(Debug)]
@@ -32,15 +34,66 @@ pub struct Plan {
 
 #[derive(Debug)]
 enum Instruction {
-    Dense { layer: Arc<PackedDense>, x: Column, y: Column },
-    Activation { activation: Activation, x: Column, y: Column, width: usize },
-    Exp { x: Column, y: Column, width: usize },
-    Binary { operator: Operator, left: Source, right: Source, y: Column, width: usize },
-    Copy { x: Column, y: Column, width: usize },
-    Table { table: Arc<UniformTable>, x: Column, y: Column },
-    Relax { state: Column, rate: Column, drive: Column, y: Column, width: usize },
-    Slope { activation: Activation, x: Column, y: Column, width: usize },
-    TableSlope { table: Arc<UniformTable>, x: Column, y: Column },
+    Dense {
+        layer: Arc<PackedDense>,
+        x: Column,
+        y: Column,
+    },
+    Activation {
+        activation: Activation,
+        x: Column,
+        y: Column,
+        width: usize,
+    },
+    Exp {
+        x: Column,
+        y: Column,
+        width: usize,
+    },
+    Binary {
+        operator: Operator,
+        left: Source,
+        right: Source,
+        y: Column,
+        width: usize,
+    },
+    /// As `Binary`, of columns that are not all neighbours.
+    BinaryOfPairs {
+        operator: Operator,
+        pairs: Vec<ColumnPair>,
+        y: Column,
+    },
+    Sums {
+        sums: ColumnSums,
+        y: Column,
+    },
+    Copy {
+        columns: Vec<Column>,
+        y: Column,
+    },
+    Table {
+        table: Arc<UniformTable>,
+        x: Column,
+        y: Column,
+    },
+    Relax {
+        state: Column,
+        rate: Column,
+        drive: Column,
+        y: Column,
+        width: usize,
+    },
+    Slope {
+        activation: Activation,
+        x: Column,
+        y: Column,
+        width: usize,
+    },
+    TableSlope {
+        table: Arc<UniformTable>,
+        x: Column,
+        y: Column,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,14 +108,15 @@ impl Plan {
     /// # Errors
     /// A program whose blocks do not fit a tile's memory.
     pub fn new(program: &Program, kernels: &'static Kernels, layers: &mut Layers) -> Result<Self> {
-        let (columns, arena_width) = place_blocks(program);
+        let places = Places::new(program);
+        let arena_width = places.arena_width;
         if arena_width > MAX_ARENA_WIDTH {
             return Err(Error::unsupported(format!(
                 "a program that needs {arena_width} numbers a cell at once, where {MAX_ARENA_WIDTH} are possible"
             ))
             .remedy("make the network narrower or run it on ONNX Runtime"));
         }
-        let at = |block: BlockId| columns[block.index()];
+        let at = |block: BlockId| places.first(block);
         let mut instructions = Vec::new();
         let mut constants = Vec::new();
         for (block, operation) in program.steps() {
@@ -75,13 +129,15 @@ impl Plan {
                     continue;
                 }
                 Operation::Concat { inputs } => {
-                    let mut y = y;
-                    for &part in inputs {
-                        let width = program.width(part);
-                        instructions.push(Instruction::Copy { x: at(part), y, width });
-                        y += width;
+                    let columns: Vec<Column> =
+                        inputs.iter().flat_map(|&i| places.columns(i)).copied().collect();
+                    match columns == places.columns(block) {
+                        true => continue,
+                        false => Instruction::Copy { columns, y },
                     }
-                    continue;
+                }
+                Operation::Dense { input, weights, bias, activation } if is_sparse(weights, *activation) => {
+                    Instruction::Sums { sums: ColumnSums::new(weights, bias, places.columns(*input)), y }
                 }
                 Operation::Dense { input, weights, bias, activation } => {
                     Instruction::Dense { layer: layers.dense(weights, bias, *activation), x: at(*input), y }
@@ -90,13 +146,22 @@ impl Plan {
                     Instruction::Activation { activation: *activation, x: at(*input), y, width }
                 }
                 Operation::Exp { input } => Instruction::Exp { x: at(*input), y, width },
-                Operation::Binary { operator, left, right } => Instruction::Binary {
-                    operator: kernel_operator(*operator),
-                    left: source(*left),
-                    right: source(*right),
-                    y,
-                    width,
-                },
+                Operation::Binary { operator, left, right } => {
+                    let operator = kernel_operator(*operator);
+                    match [left, right].into_iter().all(|&b| places.are_neighbours(b)) {
+                        true => {
+                            let (left, right) = (source(*left), source(*right));
+                            Instruction::Binary { operator, left, right, y, width }
+                        }
+                        false => {
+                            let column = |b: BlockId, i: usize| {
+                                places.columns(b)[if program.width(b) < width { 0 } else { i }]
+                            };
+                            let pair = |i| ColumnPair::new(column(*left, i), column(*right, i));
+                            Instruction::BinaryOfPairs { operator, pairs: (0..width).map(pair).collect(), y }
+                        }
+                    }
+                }
                 Operation::Table { input, table } => {
                     Instruction::Table { table: layers.table(table), x: at(*input), y }
                 }
@@ -140,7 +205,7 @@ impl Plan {
         let lanes = lanes_for(n_cells);
         let base = arena.as_mut_ptr().cast::<f32>();
         let kernels = self.kernels;
-        // SAFETY: `place_blocks` put every block inside the arena and no two live ones on each
+        // SAFETY: `Places` put every block inside the arena and no two live ones on each
         // other; the kernels were selected for this machine.
         unsafe {
             let at = |column: Column| base.add(column * TILE);
@@ -160,8 +225,17 @@ impl Plan {
                     Instruction::Binary { operator, left, right, y, width } => {
                         (kernels.binary)(operator, operand(left), operand(right), at(y), width, lanes);
                     }
-                    Instruction::Copy { x, y, width } => {
-                        at(y).copy_from_nonoverlapping(at(x), width * TILE);
+                    Instruction::BinaryOfPairs { operator, ref pairs, y } => {
+                        (kernels.binary_of_pairs)(operator, base.cast_const(), pairs, at(y), lanes);
+                    }
+                    Instruction::Sums { ref sums, y } => {
+                        (kernels.sums)(sums, base.cast_const(), at(y), lanes)
+                    }
+                    Instruction::Copy { ref columns, y } => {
+                        let base = base.cast::<TileColumn>();
+                        for (i, &column) in columns.iter().enumerate() {
+                            *base.add(y + i) = *base.add(column);
+                        }
                     }
                     Instruction::Table { ref table, x, y } => (kernels.table)(table, at(x), at(y), lanes),
                     Instruction::Relax { state, rate, drive, y, width } => {
@@ -179,45 +253,6 @@ impl Plan {
     }
 }
 
-/// Weights and tables in memory, each once: a derivative reads the same weights for each direction, and a step map has
-/// a plan for its values and one for its increments.
-#[derive(Debug)]
-pub struct Layers {
-    dense_rows: usize,
-    dense: Vec<(DenseKey, Arc<PackedDense>)>,
-    tables: Vec<(Table, Arc<UniformTable>)>,
-}
-
-/// Weights, bias and activation.
-type DenseKey = (Vec<f32>, Vec<f32>, Activation);
-
-impl Layers {
-    /// Nothing yet, for the kernels that will read it.
-    pub fn new(kernels: &Kernels) -> Self {
-        Self { dense_rows: kernels.dense_rows, dense: Vec::new(), tables: Vec::new() }
-    }
-
-    fn dense(&mut self, weights: &[f32], bias: &[f32], activation: Activation) -> Arc<PackedDense> {
-        let same = |(w, b, a): &DenseKey| w == weights && b == bias && *a == activation;
-        if let Some((_, shared)) = self.dense.iter().find(|(key, _)| same(key)) {
-            return shared.clone();
-        }
-        let packed = Arc::new(PackedDense::new(weights, bias, activation, self.dense_rows));
-        self.dense.push(((weights.to_vec(), bias.to_vec(), activation), packed.clone()));
-        packed
-    }
-
-    fn table(&mut self, table: &Table) -> Arc<UniformTable> {
-        if let Some((_, shared)) = self.tables.iter().find(|(key, _)| key == table) {
-            return shared.clone();
-        }
-        let Table { first, rows_per_unit, width, values } = table;
-        let made = Arc::new(UniformTable::new(*first, *rows_per_unit, *width, values.clone()));
-        self.tables.push((table.clone(), made.clone()));
-        made
-    }
-}
-
 fn kernel_operator(operator: BinaryOperator) -> Operator {
     match operator {
         BinaryOperator::Add => Operator::Add,
@@ -229,80 +264,10 @@ fn kernel_operator(operator: BinaryOperator) -> Operator {
     }
 }
 
-/// First column of every block, and the columns needed in all.
-///
-/// A slice lies inside its source. Any other block takes the first gap that is free while it is
-/// needed, so that a deep network runs in the memory of its two widest neighbours. Inputs and
-/// constants keep their places: they outlive one run of the program.
-fn place_blocks(program: &Program) -> (Vec<Column>, usize) {
-    let n_blocks = program.operations().len() + 1;
-    // Each block's owner of memory and its offset in there.
-    let mut owners: Vec<(usize, usize)> = (0..n_blocks).map(|i| (i, 0)).collect();
-    for (block, operation) in program.steps() {
-        if let Operation::Slice { input, start, .. } = operation {
-            let (owner, offset) = owners[input.index()];
-            owners[block.index()] = (owner, offset + start);
-        }
-    }
-    const FOR_EVER: usize = usize::MAX;
-    let mut last_use = vec![0; n_blocks];
-    for (block, operation) in program.steps() {
-        for input in operation.inputs() {
-            let owner = owners[input.index()].0;
-            last_use[owner] = last_use[owner].max(block.index());
-        }
-        if matches!(operation, Operation::Constant { .. }) {
-            last_use[block.index()] = FOR_EVER;
-        }
-    }
-    last_use[owners[program.output().index()].0] = FOR_EVER;
-
-    let mut columns = vec![0; n_blocks];
-    let mut live: Vec<(std::ops::Range<usize>, usize)> = vec![(0..program.n_inputs(), FOR_EVER)];
-    let mut arena_width = program.n_inputs();
-    // Constants first: they must not lie where a block has lived before them.
-    let is_constant = |b: &BlockId| matches!(program.operations()[b.index() - 1], Operation::Constant { .. });
-    let (constants, others): (Vec<BlockId>, Vec<BlockId>) =
-        program.steps().map(|(block, _)| block).partition(is_constant);
-    for block in constants.into_iter().chain(others) {
-        let (owner, offset) = owners[block.index()];
-        if owner != block.index() {
-            columns[block.index()] = columns[owner] + offset;
-            continue;
-        }
-        live.retain(|&(_, last)| last == FOR_EVER || last >= block.index());
-        live.sort_by_key(|(range, _)| range.start);
-        let width = program.width(block);
-        let mut first = 0;
-        for (range, _) in &live {
-            if first + width <= range.start {
-                break;
-            }
-            first = first.max(range.end);
-        }
-        columns[block.index()] = first;
-        live.push((first..first + width, last_use[block.index()]));
-        arena_width = arena_width.max(first + width);
-    }
-    (columns, arena_width)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::program::ProgramBuilder;
-
-    #[test]
-    fn deep_networks_reuse_the_memory_of_two_layers() {
-        let mut b = ProgramBuilder::new(3).unwrap();
-        let mut h = BlockId::INPUT;
-        for _ in 0..10 {
-            let n = b.width(h);
-            h = b.dense(h, vec![0.1; n * 50], vec![0.0; 50], Activation::Tanh).unwrap();
-        }
-        let (_, width) = place_blocks(&b.finish(h));
-        assert_eq!(width, 3 + 50 + 50);
-    }
 
     #[test]
     fn memory_for_a_tile_has_a_limit() {

@@ -5,6 +5,7 @@
 //! functions (see `x86_64/avx2.rs`) and is compiled with their features. A closure does not: what it
 //! calls stays a call of its own, so that none may hold more than an operation or two.
 
+mod columns;
 mod dense;
 mod dense_one;
 mod elementwise;
@@ -14,6 +15,7 @@ mod table;
 
 use super::LANE_GROUP;
 
+pub use columns::{binary_of_pairs, sums};
 pub use dense::dense;
 pub use dense_one::dense_one;
 pub use elementwise::{activation, binary, exp, relax, slope};
