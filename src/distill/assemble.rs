@@ -1,11 +1,13 @@
 //! A program from tables and terms.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::function::{Coordinate, Function};
 use super::grid::Tabulated;
 use super::network::{Feature, Learned};
-use super::terms::{Formula, Polynomial, Term};
+use super::products::{Place, gather, multiply};
+use super::terms::{Formula, Polynomial, Sum, Term};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::program::{BinaryOperator, BlockId, Operation, Program, ProgramBuilder};
@@ -35,7 +37,7 @@ impl Layout {
         if !first.is_empty() {
             functions.insert(V, first);
         }
-        for function in formula.terms.iter().flat_map(|t| &t.functions) {
+        for function in formula.terms.iter().flat_map(Term::all_functions) {
             let columns = functions.entry(function.variable()).or_default();
             if !columns.contains(function) {
                 columns.push(function.clone());
@@ -44,9 +46,6 @@ impl Layout {
         Self { functions }
     }
 }
-
-/// A column of a block.
-pub type Place = (BlockId, usize);
 
 /// Builds a program step by step. The inputs are the states and the stimulus.
 pub struct Assembler<'a> {
@@ -58,6 +57,8 @@ pub struct Assembler<'a> {
     tables: BTreeMap<Coordinate, BlockId>,
     /// Next value of every state, as far as it is known.
     next: Vec<Option<Place>>,
+    /// Sums that are part of terms, as far as they were needed.
+    sums: Vec<(Arc<Sum>, Place)>,
     /// Product of every term, as far as it was needed.
     pub products: Vec<Option<Place>>,
 }
@@ -77,6 +78,7 @@ impl<'a> Assembler<'a> {
             tabulated,
             tables: BTreeMap::new(),
             next: vec![None; n_states],
+            sums: Vec::new(),
             products: vec![None; formula.terms.len()],
         };
         let n_gates = formula.gates.len();
@@ -158,62 +160,49 @@ impl<'a> Assembler<'a> {
 
     /// Columns of blocks side by side.
     pub fn gather(&mut self, places: &[Place]) -> Result<BlockId> {
-        let mut runs: Vec<(BlockId, usize, usize)> = Vec::new();
-        for &(block, column) in places {
-            match runs.last_mut() {
-                Some((b, start, width)) if *b == block && *start + *width == column => *width += 1,
-                _ => runs.push((block, column, 1)),
+        gather(&mut self.builder, places)
+    }
+
+    /// Where the values of functions are.
+    fn columns_of(&mut self, functions: &[Function]) -> Result<Vec<Place>> {
+        let mut places = Vec::new();
+        for function in functions {
+            let columns = &self.layout.functions[&function.variable()];
+            let column = columns.iter().position(|f| f == function).expect("laid out");
+            places.push((self.table(function.variable())?, column));
+        }
+        Ok(places)
+    }
+
+    fn place_of(&self, sum: &Arc<Sum>) -> Option<Place> {
+        self.sums.iter().find(|(known, _)| Arc::ptr_eq(known, sum)).map(|(_, place)| *place)
+    }
+
+    /// Computes the sums that the terms numbered `wanted` need.
+    fn sums(&mut self, wanted: &[usize]) -> Result<()> {
+        let mut new: Vec<&Arc<Sum>> = Vec::new();
+        for sum in wanted.iter().flat_map(|&i| &self.formula.terms[i].sums) {
+            if self.place_of(sum).is_none() && !new.iter().any(|other| Arc::ptr_eq(other, sum)) {
+                new.push(sum);
             }
         }
-        let mut pieces = Vec::new();
-        for (block, start, width) in runs {
-            pieces.push(match width == self.builder.width(block) {
-                true => block,
-                false => self.builder.slice(block, start, width)?,
-            });
+        if new.is_empty() {
+            return Ok(());
         }
-        match pieces[..] {
-            [one] => Ok(one),
-            _ => self.builder.concat(&pieces),
+        let mut factors = Vec::new();
+        for product in new.iter().flat_map(|sum| sum.iter()) {
+            factors.push(self.columns_of(product)?);
         }
-    }
-
-    fn column_of(&mut self, function: &Function) -> Result<Place> {
-        let columns = &self.layout.functions[&function.variable()];
-        let column = columns.iter().position(|f| f == function).expect("laid out");
-        Ok((self.table(function.variable())?, column))
-    }
-
-    /// The products of lists of factors, in their order; nothing multiplied is 1.
-    fn multiply(&mut self, factors: &[Vec<Place>]) -> Result<Vec<Place>> {
-        let mut order: Vec<usize> = (0..factors.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(factors[i].len()));
-        let most = order.first().map_or(0, |&i| factors[i].len());
-        let mut finished: Vec<Option<Place>> = vec![None; factors.len()];
-        let mut product: Option<BlockId> = None;
-        // Those with most factors come first: each multiplication takes the first so many.
-        for k in 0..most {
-            let n = order.iter().take_while(|&&i| factors[i].len() > k).count();
-            let next: Vec<Place> = order[..n].iter().map(|&i| factors[i][k]).collect();
-            let next = self.gather(&next)?;
-            let block = match product {
-                None => next,
-                Some(before) => {
-                    let before = match self.builder.width(before) == n {
-                        true => before,
-                        false => self.builder.slice(before, 0, n)?,
-                    };
-                    self.builder.binary(BinaryOperator::Multiply, before, next)?
-                }
-            };
-            order[..n].iter().enumerate().for_each(|(place, &i)| finished[i] = Some((block, place)));
-            product = Some(block);
-        }
-        let one = match finished.contains(&None) {
-            true => Some((self.builder.constant([1.0])?, 0)),
-            false => None,
-        };
-        Ok(finished.into_iter().map(|place| place.or(one).expect("a factor or one")).collect())
+        let products = multiply(&mut self.builder, &factors)?;
+        let products = gather(&mut self.builder, &products)?;
+        let of = new.iter().enumerate().flat_map(|(row, sum)| sum.iter().map(move |_| row));
+        let of: Vec<usize> = of.collect();
+        let weights =
+            (0..new.len()).flat_map(|row| of.iter().map(move |&r| if r == row { 1.0 } else { 0.0 }));
+        let zeros = vec![0.0; new.len()];
+        let block = self.builder.dense(products, weights.collect(), zeros, Activation::Linear)?;
+        self.sums.extend(new.into_iter().enumerate().map(|(i, sum)| (sum.clone(), (block, i))));
+        Ok(())
     }
 
     /// Computes the products of the terms numbered `wanted`, which are known.
@@ -227,22 +216,24 @@ impl<'a> Assembler<'a> {
                 polynomials.push(polynomial);
             }
         }
-        let sums = self.polynomials(&polynomials)?;
+        let of_polynomials = self.polynomials(&polynomials)?;
+        self.sums(&wanted)?;
         let mut factors = Vec::new();
         for &i in &wanted {
             let term = &formula.terms[i];
-            let mut of_term = Vec::new();
-            for function in &term.functions {
-                of_term.push(self.column_of(function)?);
-            }
+            let mut of_term = self.columns_of(&term.functions)?;
+            of_term.extend(term.sums.iter().map(|sum| self.place_of(sum).expect("computed")));
             match &term.polynomial[..] {
                 [] => {}
                 [(_, powers)] => of_term.extend(powers.iter().map(|&c| self.place(c))),
-                _ => of_term.extend(polynomials.iter().position(|p| **p == term.polynomial).map(|k| sums[k])),
+                _ => {
+                    let known = polynomials.iter().position(|p| **p == term.polynomial);
+                    of_term.extend(known.map(|k| of_polynomials[k]));
+                }
             }
             factors.push(of_term);
         }
-        for (&i, place) in wanted.iter().zip(self.multiply(&factors)?) {
+        for (&i, place) in wanted.iter().zip(multiply(&mut self.builder, &factors)?) {
             self.products[i] = Some(place);
         }
         Ok(())
@@ -259,11 +250,9 @@ impl<'a> Assembler<'a> {
         if all.is_empty() {
             return Ok(Vec::new());
         }
-        // Of products with as many factors, neighbours have the same place in them, so that they are copied together.
-        all.sort_by_key(|powers| std::cmp::Reverse(powers.len()));
         let factors: Vec<Vec<Place>> =
             all.iter().map(|powers| powers.iter().map(|&c| self.place(c)).collect()).collect();
-        let products = self.multiply(&factors)?;
+        let products = multiply(&mut self.builder, &factors)?;
         let products = self.gather(&products)?;
         let weight = |polynomial: &Polynomial, powers: &Vec<Coordinate>| -> f32 {
             polynomial.iter().filter(|(_, p)| p == powers).map(|(w, _)| *w as f32).sum()

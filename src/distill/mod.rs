@@ -7,6 +7,7 @@ mod checkpoint;
 mod closed_loop;
 mod domain;
 mod exact;
+mod factor;
 #[cfg(feature = "train")]
 mod fit;
 #[cfg(not(feature = "train"))]
@@ -22,6 +23,7 @@ mod long;
 mod network;
 mod pairs;
 mod pieces;
+mod products;
 mod quantity;
 mod remainder;
 #[cfg(test)]
@@ -183,7 +185,7 @@ pub fn distill(
             loop {
                 let surrogate = make(exact.program(&[])?)?;
                 let (departure, _) = depart(&surrogate)?;
-                let terms = exact.formula.terms.len();
+                let terms = exact.formula.n_products();
                 let intervals = exact.intervals.values().max().copied().unwrap_or(0);
                 progress(&format!("{terms} products, up to {intervals} intervals: {departure}"));
                 if best.as_ref().is_none_or(|(_, b)| is_worth(departure.apd90, b.apd90)) {
@@ -228,7 +230,7 @@ pub fn distill(
                 (format!("{}{}", structure.states[c.state].name, if c.after { "′" } else { "" }), n)
             })
             .collect(),
-        terms: exact.formula.terms.len(),
+        terms: exact.formula.n_products(),
         learned: exact.formula.unknown.iter().map(|&s| structure.states[s].name.clone()).collect(),
         seed: options.seed,
         seconds: seconds_before + began.elapsed().as_secs_f64(),

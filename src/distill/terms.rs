@@ -1,10 +1,13 @@
 //! What a surrogate computes exactly, up to the tables: products of functions of one state and of states.
 
+use std::sync::Arc;
+
 use super::ask::Asker;
+use super::factor::{Factors, Wanted};
 use super::function::{Coordinate, Function};
-use super::pieces::{Piece, Powers, pieces};
+use super::pieces::{Powers, Use, pieces};
 use super::quantity::Quantities;
-use super::separate::{Places, Separator};
+use super::separate::{Places, Product, Separator};
 use crate::error::Result;
 use crate::harvest::Visited;
 use crate::structure::{Role, StateIndex};
@@ -14,11 +17,16 @@ pub type Polynomial = Vec<(f64, Powers)>;
 /// States with the number of times that something is added to them.
 pub type Targets = Vec<(StateIndex, f64)>;
 
-/// Part of increments: Π functions · Σ weight · powers, times a number for each state that it changes.
+/// Σ of products, part of one or more terms.
+pub type Sum = Vec<Product>;
+
+/// Part of increments: Π functions · Π sums · Σ weight · powers, times a number for each state that it changes.
 #[derive(Clone, Debug)]
 pub struct Term {
     /// At most one a variable.
-    pub functions: Vec<Function>,
+    pub functions: Product,
+    /// Sums that several terms share are the same.
+    pub sums: Vec<Arc<Sum>>,
     pub polynomial: Polynomial,
     pub targets: Targets,
 }
@@ -48,13 +56,18 @@ impl Term {
     /// All that it depends on.
     pub fn coordinates(&self) -> impl Iterator<Item = Coordinate> {
         let powers = self.polynomial.iter().flat_map(|(_, powers)| powers);
-        self.functions.iter().map(Function::variable).chain(powers.copied())
+        self.all_functions().map(Function::variable).chain(powers.copied())
+    }
+
+    /// Its functions and those of its sums.
+    pub fn all_functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.iter().chain(self.sums.iter().flat_map(|sum| sum.iter().flatten()))
     }
 
     /// Whether it is one state, or one function of one.
     pub fn is_single(&self) -> bool {
         let powers: usize = self.polynomial.iter().map(|(_, powers)| powers.len()).sum();
-        self.functions.len() + powers <= 1
+        self.sums.is_empty() && self.functions.len() + powers <= 1
     }
 }
 
@@ -83,6 +96,7 @@ impl Formula {
         let sizes = median_increments(asker, visited)?;
         let places = Places::new(asker, visited, ranges)?;
         let mut separator = Separator { quantities, asker, places: &places };
+        let mut wanted: Vec<Wanted> = Vec::new();
         for piece in pieces(&mut separator)? {
             let tolerance = piece.uses.iter().map(|u| {
                 let power = |c: &Coordinate| ranges[c.state][0].abs().max(ranges[c.state][1].abs());
@@ -90,35 +104,14 @@ impl Formula {
                 separation * sizes[u.target] / (u.weight.abs() * largest).max(f64::MIN_POSITIVE)
             });
             let tolerance = tolerance.fold(f64::INFINITY, f64::min).max(piece.function.noise(quantities));
-            let Piece { function, values, uses } = piece;
-            let constant = values
-                .first()
-                .copied()
-                .filter(|v| values.iter().all(|w| (w - v).abs() <= EQUAL * EQUAL * v.abs()));
-            let of = format!("{:?} in {:?}", function.sections.first(), uses.first());
-            let products = match constant {
-                // A number, not a table.
-                Some(number) => Some(vec![(number, Vec::new())]),
+            wanted.push(Wanted { piece, tolerance });
+        }
+        for (Wanted { piece, .. }, factors) in wanted.iter().zip(separator.factors(&wanted)?) {
+            match factors {
+                Some(factors) => formula.add(factors, &piece.uses),
                 None => {
-                    let products = separator.separate(function, &values, tolerance)?;
-                    products.map(|all| all.into_iter().map(|functions| (1.0, functions)).collect())
-                }
-            };
-            match products {
-                Some(products) => {
-                    for (polynomial, targets) in factorised(uses) {
-                        for (number, functions) in &products {
-                            let mut functions = functions.clone();
-                            functions.sort_by_key(Function::variable);
-                            let targets =
-                                targets.iter().map(|&(state, weight)| (state, weight * number)).collect();
-                            formula.terms.push(Term { functions, polynomial: polynomial.clone(), targets });
-                        }
-                    }
-                }
-                None => {
-                    log::info!("not separable: {of}");
-                    formula.unknown.extend(uses.iter().map(|u| u.target));
+                    log::info!("not separable: {:?}", piece.function);
+                    formula.unknown.extend(piece.uses.iter().map(|u| u.target));
                 }
             }
         }
@@ -130,6 +123,26 @@ impl Formula {
             }
         }
         Ok(formula)
+    }
+
+    /// Adds what a piece, the product of `factors`, brings wherever it is used.
+    fn add(&mut self, factors: Factors, uses: &[Use]) {
+        for (polynomial, targets) in factorised(uses) {
+            let targets = targets.iter().map(|&(state, weight)| (state, weight * factors.number)).collect();
+            let Factors { functions, sums, .. } = factors.clone();
+            self.terms.push(Term { functions, sums, polynomial, targets });
+        }
+    }
+
+    /// Number of products of which increments are sums.
+    pub fn n_products(&self) -> usize {
+        let mut sums: Vec<&Arc<Sum>> = Vec::new();
+        for sum in self.terms.iter().flat_map(|t| &t.sums) {
+            if !sums.iter().any(|known| Arc::ptr_eq(known, sum)) {
+                sums.push(sum);
+            }
+        }
+        self.terms.len() + sums.iter().map(|sum| sum.len()).sum::<usize>()
     }
 
     /// Leaves `states` to be learned.
@@ -146,7 +159,7 @@ impl Formula {
 
 /// Sums of products of states, each with the states that it changes: products that change the same ones in the same proportion add up
 /// before they are multiplied with a function.
-fn factorised(uses: Vec<super::pieces::Use>) -> Vec<(Polynomial, Targets)> {
+fn factorised(uses: &[Use]) -> Vec<(Polynomial, Targets)> {
     let mut of_powers: Vec<(Powers, Targets)> = Vec::new();
     for u in uses {
         match of_powers.iter_mut().find(|(powers, _)| *powers == u.powers) {
@@ -154,7 +167,7 @@ fn factorised(uses: Vec<super::pieces::Use>) -> Vec<(Polynomial, Targets)> {
                 Some((_, weight)) => *weight += u.weight,
                 None => targets.push((u.target, u.weight)),
             },
-            None => of_powers.push((u.powers, vec![(u.target, u.weight)])),
+            None => of_powers.push((u.powers.clone(), vec![(u.target, u.weight)])),
         }
     }
     let mut found: Vec<(Polynomial, Targets)> = Vec::new();
