@@ -4,12 +4,12 @@ use super::TILE;
 
 /// Two columns to be combined, as offsets of their first numbers from the beginning of the tile's memory.
 #[derive(Clone, Copy, Debug)]
-pub struct ColumnPair {
+pub struct OperandPair {
     pub(super) left: u32,
     pub(super) right: u32,
 }
 
-impl ColumnPair {
+impl OperandPair {
     /// Of the numbers of two columns.
     pub fn new(left: usize, right: usize) -> Self {
         Self { left: offset(left), right: offset(right) }
@@ -85,7 +85,7 @@ mod tests {
             (Operator::Maximum, |l, r| if l.is_nan() || r.is_nan() { f32::NAN } else { l.max(r) }),
         ];
         let places = [(5, 0), (1, 1), (0, 3), (4, 2), (2, 4)];
-        let pairs: Vec<ColumnPair> = places.iter().map(|&(l, r)| ColumnPair::new(l, r)).collect();
+        let pairs: Vec<OperandPair> = places.iter().map(|&(l, r)| OperandPair::new(l, r)).collect();
         for (kernels, (operator, expected)) in
             Kernels::available().into_iter().flat_map(|k| operators.map(|o| (k, o)))
         {

@@ -20,7 +20,7 @@ mod x86_64;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 
-pub use columns::{ColumnPair, ColumnSums};
+pub use columns::{ColumnSums, OperandPair};
 pub use packed::PackedDense;
 pub use pairs::{ColumnPair, Kept, Offsets, Pairs, Transfer};
 pub use transfer::{AddLimits, Rows, add_tile, add_wanted, load_tile, store_tile, store_wanted};
@@ -121,7 +121,7 @@ pub struct Kernels {
         unsafe fn(operator: Operator, left: Operand, right: Operand, y: *mut f32, width: usize, lanes: usize),
     /// left ∘ right of each pair of columns of the memory that begins at `base`.
     pub binary_of_pairs:
-        unsafe fn(operator: Operator, base: *const f32, pairs: &[ColumnPair], y: *mut f32, lanes: usize),
+        unsafe fn(operator: Operator, base: *const f32, pairs: &[OperandPair], y: *mut f32, lanes: usize),
     /// weights · x + bias of columns of the memory that begins at `base`.
     pub sums: unsafe fn(sums: &ColumnSums, base: *const f32, y: *mut f32, lanes: usize),
     /// All functions of a table at one column's arguments.

@@ -1,10 +1,6 @@
 //! The reference: plain loops, one lane at a time, with the standard library's functions.
 
-<<<<<<< HEAD
-use super::{Kernels, Operand, Operator, PackedDense, TILE, UniformTable, pairs};
-=======
-use super::{ColumnPair, ColumnSums, Kernels, Operand, Operator, PackedDense, TILE, UniformTable};
->>>>>>> a8e1489 (Columns are read where they lie: concatenated factors are not copied, sparse sums skip zeros)
+use super::{ColumnSums, Kernels, Operand, OperandPair, Operator, PackedDense, TILE, UniformTable, pairs};
 use crate::activation::{Activation, SELU_ALPHA, SELU_SCALE};
 
 pub static KERNELS: Kernels = Kernels {
@@ -91,7 +87,7 @@ unsafe fn binary(operator: Operator, left: Operand, right: Operand, y: *mut f32,
 unsafe fn binary_of_pairs(
     operator: Operator,
     base: *const f32,
-    pairs: &[ColumnPair],
+    pairs: &[OperandPair],
     y: *mut f32,
     lanes: usize,
 ) {

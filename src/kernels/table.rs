@@ -43,7 +43,7 @@ macro_rules! kernel_table {
             binary_of_pairs(
                 operator: crate::kernels::Operator,
                 base: *const f32,
-                pairs: &[crate::kernels::ColumnPair],
+                pairs: &[crate::kernels::OperandPair],
                 y: *mut f32,
                 lanes: usize,
             );

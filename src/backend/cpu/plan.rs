@@ -7,7 +7,7 @@ use super::places::{Column, Places, is_sparse};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::kernels::{
-    ColumnPair, ColumnSums, Kernels, Operand, Operator, PackedDense, TILE, TileColumn, UniformTable,
+    ColumnSums, Kernels, Operand, OperandPair, Operator, PackedDense, TILE, TileColumn, UniformTable,
     lanes_for,
 };
 use crate::program::{BinaryOperator, BlockId, Operation, Program};
@@ -60,7 +60,7 @@ enum Instruction {
     /// As `Binary`, of columns that are not all neighbours.
     BinaryOfPairs {
         operator: Operator,
-        pairs: Vec<ColumnPair>,
+        pairs: Vec<OperandPair>,
         y: Column,
     },
     Sums {
@@ -157,7 +157,7 @@ impl Plan {
                             let column = |b: BlockId, i: usize| {
                                 places.columns(b)[if program.width(b) < width { 0 } else { i }]
                             };
-                            let pair = |i| ColumnPair::new(column(*left, i), column(*right, i));
+                            let pair = |i| OperandPair::new(column(*left, i), column(*right, i));
                             Instruction::BinaryOfPairs { operator, pairs: (0..width).map(pair).collect(), y }
                         }
                     }

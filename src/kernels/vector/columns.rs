@@ -2,14 +2,14 @@
 
 use super::Vector;
 use crate::kernels::columns::ColumnTerm;
-use crate::kernels::{ColumnPair, ColumnSums, Operator, TILE};
+use crate::kernels::{ColumnSums, OperandPair, Operator, TILE};
 
 /// See [`crate::kernels::Kernels::binary_of_pairs`].
 #[inline(always)]
 pub unsafe fn binary_of_pairs<V: Vector>(
     operator: Operator,
     base: *const f32,
-    pairs: &[ColumnPair],
+    pairs: &[OperandPair],
     y: *mut f32,
     lanes: usize,
 ) {
@@ -30,7 +30,7 @@ pub unsafe fn binary_of_pairs<V: Vector>(
 
 #[inline(always)]
 unsafe fn combine<V: Vector>(
-    (base, pairs, y, lanes): (*const f32, &[ColumnPair], *mut f32, usize),
+    (base, pairs, y, lanes): (*const f32, &[OperandPair], *mut f32, usize),
     operation: impl Fn(V, V) -> V,
 ) {
     for (i, pair) in pairs.iter().enumerate() {
