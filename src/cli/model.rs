@@ -41,7 +41,8 @@ pub struct Model {
     /// those of one number have it for every cell: "[1, 0.5, [2, 3, 4], [0]]", or a file of that.
     #[arg(long, value_name = "LIST|FILE.json", conflicts_with_all = ["function", "mask"])]
     pub extra_data: Option<String>,
-    /// Let the library choose its own steps within --dt, as with adaptive=true in MonoAlg3D.
+    /// Let the library choose its own steps within --dt, as with adaptive=true in MonoAlg3D. Give --strength too: with a stimulus that is far
+    /// too strong, as the search for the threshold tries, such steps may never end.
     #[arg(long, conflicts_with_all = ["function", "substeps"])]
     pub adaptive: bool,
     /// Amplitude of the stimulus in the model's unit and sign [default: twice the threshold, found by search].
