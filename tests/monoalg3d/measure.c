@@ -1,7 +1,7 @@
 /* A function for the simulator's [save_result] that measures instead of saving: when V of each cell rises through
  * up_threshold, and when it falls through down_threshold, interpolated between the times it is called at.
  * At the end a line for each cell goes to the file `events`: its centre, and times with U or D before them; V itself goes
- * to a file of doubles beside it. */
+ * to a file of doubles beside it, that of a Purkinje network behind that of the tissue. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +98,9 @@ END_SAVE_MESH(end_measure)
     snprintf(path, sizeof path, "%s.v", m->path);
     out = created(path);
     for (size_t i = 0; i < the_grid->num_active_cells; ++i) fwrite(&the_grid->active_cells[i]->v, sizeof(double), 1, out);
+    const struct grid_purkinje *network = the_grid->purkinje;
+    for (size_t i = 0; network != NULL && i < network->num_active_purkinje_cells; ++i)
+        fwrite(&network->purkinje_cells[i]->v, sizeof(double), 1, out);
     fclose(out);
     free(m->cells);
     free(m);

@@ -32,9 +32,7 @@ down_threshold={down}
 sigma_x={sigma}
 sigma_y={sigma}
 sigma_z={sigma}
-library_file=shared_libs/libdefault_matrix_assembly.so
-main_function=homogeneous_sigma_assembly_matrix
-init_function=set_initial_conditions_fvm
+{assembly}
 [linear_system_solver]
 tolerance=1e-16
 use_preconditioner=no
@@ -56,6 +54,59 @@ use_gpu=no
 {ode}
 """
 
+ASSEMBLY = """library_file=shared_libs/libdefault_matrix_assembly.so
+main_function=homogeneous_sigma_assembly_matrix
+init_function=set_initial_conditions_fvm"""
+
+# A fibre of 2 cm that ends in the tissue, and what couples the two.
+COUPLED_ASSEMBLY = """sigma_purkinje=0.0004
+library_file=shared_libs/libpurkinje_coupling_matrix_assembly.so
+main_function=purkinje_coupling_assembly_matrix
+init_function=set_initial_conditions_coupling_fvm"""
+
+FIBRE = """[purkinje]
+name=Fibre
+dx=100
+rpmj=1000
+pmj_scale=1
+nmin_pmj=10
+nmax_pmj=50
+asymm_ratio=1
+retro_propagation=false
+library_file=shared_libs/libdefault_purkinje.so
+main_function=initialize_purkinje_coupling_with_custom_mesh
+network_file=networks/simple_cable_2cm.vtk
+[purkinje_linear_system_solver]
+tolerance=1e-16
+use_preconditioner=no
+max_iterations=200
+library_file=shared_libs/libdefault_linear_system_solver.so
+main_function=conjugate_gradient
+[purkinje_stim_his]
+start=0
+duration=2
+current={current}
+id_limit=25
+main_function=stim_if_id_less_than
+[purkinje_ode_solver]
+dt={dt_ode}
+use_gpu=no
+{ode}
+"""
+
+SAVE = """[save_state]
+save_rate={steps}
+output_dir={folder}/state
+main_function=save_simulation_state
+library_file=shared_libs/libdefault_save_state.so
+"""
+
+RESTORE = """[restore_state]
+input_dir={folder}/state
+main_function=restore_simulation_state
+library_file=shared_libs/libdefault_restore_state.so
+"""
+
 STIMULUS = """[stim_s{number}]
 start={start}
 duration=2
@@ -69,9 +120,11 @@ main_function=stim_x_y_limits
 
 
 class Run:
-    """A finished run: times of every cell's upstrokes and recoveries, V at the end, what the simulator printed."""
+    """A finished run: times of every cell's upstrokes and recoveries, V at the end (of a Purkinje network behind that of the
+    tissue), what the simulator printed."""
 
     def __init__(self, folder):
+        self.folder = folder
         self.log = (folder / "log").read_text()
         self.v = (folder / "events.v").read_bytes()
         self.cells = []
@@ -104,8 +157,10 @@ class Simulator:
     def __init__(self, checkout, plugin, measure, folder):
         self.checkout, self.plugin, self.measure, self.folder = Path(checkout), plugin, measure, Path(folder)
 
-    def run(self, model, ode, *, n=100, sheet=False, stimuli, time, dt_pde, threads=1, adaptive=False, again=0):
-        """stimuli: (start, current, (x0, x1, y0, y1)), the box as parts of the side. Runs that were made are read."""
+    def run(self, model, ode, *, n=100, sheet=False, stimuli, time, dt_pde, threads=1, adaptive=False, again=0,
+            fibre=None, save=None, restore=None):
+        """stimuli: (start, current, (x0, x1, y0, y1)), the box as parts of the side; fibre: the ODE solver of a Purkinje
+        fibre; save: after how many steps; restore: a run that saved. Runs that were made are read."""
         dx, sigma = model.dx, model.sigma
         if adaptive:
             # The one mesh of the simulator's own that may become coarser: a cuboid below 2 cm, from the whole cube.
@@ -122,11 +177,17 @@ class Simulator:
             domain = f"cable_length={side}\nmain_function=initialize_grid_with_cable_mesh"
         text = INI.format(threads=threads, dt_pde=dt_pde, time=time, adaptive=str(adaptive).lower(), measure=self.measure,
                           up=model.up, down=model.down, sigma=sigma, dx=dx, domain=domain,
-                          dt_ode=model.dt_ode, ode=ode, folder="{folder}")
+                          assembly=COUPLED_ASSEMBLY if fibre else ASSEMBLY, dt_ode=model.dt_ode, ode=ode, folder="{folder}")
         for number, (start, current, box) in enumerate(stimuli, 1):
             text += STIMULUS.format(number=number, start=start, current=current, box=[part * side for part in box])
+        if fibre:
+            text += FIBRE.format(current=model.current, dt_ode=model.dt_ode, ode=fibre)
+        if save:
+            text += SAVE.format(steps=save, folder="{folder}")
+        if restore:
+            text += RESTORE.format(folder=restore.folder)
         # Another surrogate of the same name is another run.
-        files = [Path(f).read_bytes() for f in re.findall(r"emucell_surrogate=(.*)", ode)]
+        files = [Path(f).read_bytes() for f in re.findall(r"emucell_surrogate=(.*)", text)]
         name = hashlib.sha256(b"".join([f"{text}{again}".encode(), *files])).hexdigest()[:16]
         folder = self.folder / name
         if not (folder / "log").exists():
