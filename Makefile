@@ -84,6 +84,7 @@ bench: setup build ## speed of evaluation and of the solver on this machine, bes
 	.python/bin/python bench/side_by_side.py target/release/emucell
 
 cuda: ## on a machine with an NVIDIA GPU: conformance of the kernels there, then times, into bench/records
+	@scripts/setup.sh nvrtc || echo "NVRTC cannot be fetched: the machine's own is used" >&2
 	bench/cuda.sh
 
 kernels: ## make the kernels that the library brings along for machines without NVRTC again

@@ -2,9 +2,22 @@
 # Everything about GPUs on a machine that has one: the conformance tests, then times, into a record.
 #
 #     bench/cuda.sh [RECORD]
+#
+# NVRTC is the one that scripts/setup.sh nvrtc fetched, or the machine's. PyTorch and ONNX Runtime for GPUs are taken from
+# the Python that PYTHON names, where there are any.
 set -eu
 cd "$(dirname "$0")/.."
-record=${1:-bench/records/$(date +%F)_cuda.md}
+if ! command -v nvidia-smi >/dev/null; then
+    echo "bench/cuda.sh: no nvidia-smi: this needs a machine with an NVIDIA GPU and its driver" >&2
+    exit 1
+fi
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1 | tr -cs 'A-Za-z0-9\n' '_' | tr 'A-Z' 'a-z')
+record=${1:-bench/records/$(date +%F)_$gpu.md}
+python=${PYTHON:-python3}
+if [ -z "${EMUCELL_NVRTC:-}" ] && [ -e .nvrtc/libnvrtc.so.13 ]; then
+    EMUCELL_NVRTC=$PWD/.nvrtc/libnvrtc.so.13
+    export EMUCELL_NVRTC
+fi
 
 # On a GPU a test that skips itself would look as if it had passed.
 EMUCELL_REQUIRE_GPU=1 EMUCELL_REQUIRE_ALL=1 cargo test --features cuda,cli --test cuda
@@ -26,6 +39,12 @@ trap 'rm -f "$temporary"' EXIT
     echo
     echo "$(date +%F), commit $(git describe --always --dirty). Times by the GPU's clock, warm, medians; random weights; errors against double precision."
     cargo bench --features cuda,cli --bench cuda
+    echo
+    echo "## Beside PyTorch and ONNX Runtime"
+    echo
+    cargo build --release --features cuda,cli --bin emucell >&2
+    "$python" bench/side_by_side_cuda.py "${CARGO_TARGET_DIR:-target}/release/emucell" ||
+        echo "The comparison with PyTorch and ONNX Runtime failed."
 } >"$temporary"
 mv "$temporary" "$record"
 chmod 644 "$record"

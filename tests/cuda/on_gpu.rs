@@ -40,16 +40,16 @@ fn options(workplace: &Workplace, precision: Precision, guard: Guard) -> Session
     SessionOptions { device, stream, precision, guard, ..SessionOptions::default() }
 }
 
-/// Largest difference from double precision, relative to the largest number, of cells in the GPU's memory.
-fn error(program: &Program, precision: Precision, n_cells: usize) -> f64 {
+/// Outputs of cells in the GPU's memory, cell after cell.
+fn evaluated(program: &Program, precision: Precision, x: &[f32]) -> Vec<f32> {
     let mut workplace = Workplace::open(0).unwrap();
     let (n_inputs, n_outputs) = (program.n_inputs(), program.n_outputs());
+    let n_cells = x.len() / n_inputs;
     let surrogate = Arc::new(Surrogate::anonymous(program.clone()));
     let mut session = Session::new(surrogate, &options(&workplace, precision, Guard::Ignore)).unwrap();
-    let x: Vec<f32> = (0..n_cells * n_inputs).map(|i| 2.0 * noise(i + 17)).collect();
     let mut y = vec![f32::NAN; n_cells * n_outputs];
     let [from, to] = [x.len(), y.len()].map(|len| workplace.reserve(4 * len).unwrap());
-    workplace.put(from, &x).unwrap();
+    workplace.put(from, x).unwrap();
     workplace.put(to, &y).unwrap();
     // SAFETY: pieces of the GPU's memory of these sizes.
     let (inputs, outputs) = unsafe {
@@ -61,6 +61,14 @@ fn error(program: &Program, precision: Precision, n_cells: usize) -> f64 {
     session.evaluate(inputs, outputs, None).unwrap();
     session.synchronize().unwrap();
     workplace.get(to, &mut y).unwrap();
+    y
+}
+
+/// Largest difference from double precision, relative to the largest number, of cells in the GPU's memory.
+fn error(program: &Program, precision: Precision, n_cells: usize) -> f64 {
+    let n_inputs = program.n_inputs();
+    let x: Vec<f32> = (0..n_cells * n_inputs).map(|i| 2.0 * noise(i + 17)).collect();
+    let y = evaluated(program, precision, &x);
     let cells = x.chunks_exact(n_inputs).map(|cell| cell.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
     let exact: Vec<f64> = cells.flat_map(|cell| program.evaluate_reference(&cell)).collect();
     let size = exact.iter().fold(1e-30, |m: f64, x| m.max(x.abs()));
@@ -107,6 +115,45 @@ fn networks_and_operations_in_every_precision() {
                 assert!(error < limit, "{name}, {precision:?}, {n_cells} cells: {error:e}");
             }
         }
+    }
+}
+
+#[test]
+fn random_networks_and_inputs_stay_within_their_errors_and_bad_cells_alone() {
+    let _alone = alone();
+    let Some(_) = workplace() else { return };
+    let activations: Vec<emucell::Activation> = emucell::Activation::functions().collect();
+    let mut seed = 12345usize;
+    let mut random = |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    for i in 0..if super::EVERYTHING { 40 } else { 2 } {
+        let widths: Vec<usize> = (0..3 + random(3)).map(|_| 1 + random(70)).collect();
+        let activation = activations[random(activations.len())];
+        let program = network(&widths, activation);
+        let precision = [Precision::F32, Precision::Auto, Precision::F16][i % 3];
+        let (n, n_inputs, n_outputs) = (1 + random(3000), program.n_inputs(), program.n_outputs());
+        let bad = [random(n), random(n)];
+        let mut x: Vec<f32> = (0..n * n_inputs).map(|_| random(1 << 20) as f32 / 131_072.0 - 4.0).collect();
+        x[bad[0] * n_inputs + random(n_inputs)] = f32::NAN;
+        x[bad[1] * n_inputs + random(n_inputs)] = f32::INFINITY;
+        let what = format!("{widths:?} {} {precision:?}, {n} cells", activation.name());
+        let y = evaluated(&program, precision, &x);
+        let cells = || x.chunks_exact(n_inputs).zip(y.chunks_exact(n_outputs)).enumerate();
+        let exact =
+            |x: &[f32]| program.evaluate_reference(&x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+        let good: Vec<_> = cells().filter(|(cell, _)| !bad.contains(cell)).collect();
+        let size = good.iter().flat_map(|(_, (x, _))| exact(x)).fold(1e-30, |m: f64, y| m.max(y.abs()));
+        let limit = size * if precision == Precision::F16 { 2e-2 } else { 1e-5 };
+        for (cell, (x, y)) in good {
+            for (y, exact) in y.iter().zip(exact(x)) {
+                let difference = (f64::from(*y) - exact).abs();
+                assert!(difference <= limit, "{what}, cell {cell}: {y} instead of {exact}");
+            }
+        }
+        let of_nan = &y[bad[0] * n_outputs..][..n_outputs];
+        assert!(of_nan.iter().all(|y| y.is_nan()), "{what}: {of_nan:?} of NaN");
     }
 }
 

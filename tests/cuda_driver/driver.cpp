@@ -84,6 +84,8 @@ API Result cuDeviceGetAttribute(int *value, int attribute, int) {
     case 97: return *value = 227 * 1024, SUCCESS;       // shared memory of a block, if asked for
     case 16: return *value = MULTIPROCESSORS, SUCCESS;
     case 13: return *value = 1000000, SUCCESS;          // kHz
+    case 36: return *value = 1000000, SUCCESS;          // kHz of the memory
+    case 37: return *value = 512, SUCCESS;              // and the bits of its bus
     default: return INVALID_VALUE;
     }
 }

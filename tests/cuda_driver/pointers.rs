@@ -111,7 +111,7 @@ fn memory_of_no_context_is_taken_if_it_is_the_gpus() {
     assert!(fault.contains("memory of GPU 0 for a session on cuda:1"), "{fault}");
     drop(session);
     // SAFETY: reserved above.
-    unsafe { [state, elsewhere].map(|address| ok(sys::cuMemFree_v2(address))) };
+    unsafe { [state, elsewhere].into_iter().for_each(|address| ok(sys::cuMemFree_v2(address))) };
     drop(own);
     drop(other_gpu);
 }

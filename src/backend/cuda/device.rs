@@ -15,6 +15,7 @@ use super::driver::{self, check};
 use super::generate::Kernel;
 use super::gpu::{Gpu, Memory, Region, Staging};
 use super::job::{Entry, OwnMemory};
+use super::limits::{Attributes, Rates};
 use super::target::Target;
 use crate::backend::device::Stream;
 use crate::error::{Error, Result};
@@ -149,6 +150,27 @@ impl CudaDevice {
             self.leave();
             made
         }
+    }
+
+    /// What it can do at most.
+    ///
+    /// # Errors
+    /// The driver's refusal.
+    pub fn rates(&self) -> Result<Rates> {
+        let attribute = |attribute| {
+            let mut value = 0;
+            // SAFETY: the driver is started, and fills the variable.
+            let asked = unsafe { sys::cuDeviceGetAttribute(&raw mut value, attribute, self.device) };
+            check(asked, "asking what a GPU has").map(|()| f64::from(value))
+        };
+        Ok(Rates::of(&Attributes {
+            architecture: self.target.architecture,
+            multiprocessors: self.multiprocessors,
+            // Clocks are told in kHz.
+            clock: 1e3 * attribute(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?,
+            memory_clock: 1e3 * attribute(Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)?,
+            bus_width: attribute(Attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)?,
+        }))
     }
 
     /// The stream on which it works.

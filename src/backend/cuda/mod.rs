@@ -18,6 +18,8 @@ pub mod gpu;
 #[cfg(feature = "cuda")]
 pub mod job;
 #[cfg(feature = "cuda")]
+pub mod limits;
+#[cfg(feature = "cuda")]
 mod queue;
 #[cfg(feature = "cuda")]
 mod run;

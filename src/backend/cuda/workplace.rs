@@ -7,6 +7,8 @@ use cudarc::driver::sys::{self, CUevent, CUgraphExec};
 use super::device::CudaDevice;
 use super::driver::check;
 use super::gpu::{Gpu, Staging};
+use super::limits::Rates;
+use super::target::Target;
 use crate::backend::Stream;
 use crate::error::Result;
 
@@ -41,6 +43,19 @@ impl Workplace {
     pub fn stream(&self) -> Stream {
         // SAFETY: a stream of the driver's; whoever makes a session on it drops the session first.
         unsafe { Stream::from_raw(NonNull::new(self.gpu.stream()).expect("an open stream")) }
+    }
+
+    /// What the GPU can do at most.
+    ///
+    /// # Errors
+    /// The driver's refusal.
+    pub fn rates(&self) -> Result<Rates> {
+        self.gpu.rates()
+    }
+
+    /// What kernels for the GPU are generated for.
+    pub fn target(&self) -> Target {
+        self.gpu.target()
     }
 
     /// The number of a new piece of memory of `bytes` bytes.

@@ -12,7 +12,7 @@ use self::text::Arithmetic;
 use super::CellModel;
 use crate::backend::Stream;
 use crate::backend::cuda::CudaDevice;
-use crate::backend::cuda::generate::Kernel;
+use crate::backend::cuda::generate::{Kernel, Work};
 use crate::backend::cuda::gpu::Gpu;
 use crate::backend::cuda::job::Entry;
 use crate::error::{Error, Result};
@@ -289,5 +289,6 @@ EMUCELL_KERNEL({THREADS}) emucell_{entry}(EMUCELL_ARGUMENT({entry}_job) job) {{
             ElementType::F32 => "f32",
             ElementType::F64 => "f64",
         },
+        work: Work { multiply_adds: text::operations(model) as f64, ..Work::default() },
     }
 }

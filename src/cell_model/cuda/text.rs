@@ -127,6 +127,14 @@ pub fn model(model: &CellModel, name: &str, arithmetic: Arithmetic) -> String {
     with_equations!(model.kind, write, name, arithmetic)
 }
 
+/// Operations of a step, of which a GPU starts one for each of its multiply-adds.
+pub fn operations(model: &CellModel) -> usize {
+    let text = self::model(model, "Model", Arithmetic::Single);
+    let step = text.split("static void coefficients").next().unwrap_or_default();
+    // A change of sign is part of the operation that reads it.
+    step.lines().filter(|line| line.contains(" = ") && line.contains(" n") && !line.contains("= -")).count()
+}
+
 /// The coefficients of [`model`] for steps of `dt` ms.
 pub fn coefficients(model: &CellModel, dt: f64) -> Vec<f64> {
     with_equations!(model.kind, evaluate, model.parameter_values(), dt)
@@ -192,6 +200,14 @@ mod tests {
         assert!(published.contains("-0.3333333333333333") && !published.contains("fma"), "{published}");
         let exact = model(&CellModel::fhn_cubic(), "Exact", Arithmetic::Double);
         assert!(exact.matches("fma(").count() == 5 && !exact.contains("float"), "{exact}");
+    }
+
+    #[test]
+    fn operations_of_a_step_are_counted() {
+        // Subtractions within the first bracket and of w, and five fused operations.
+        assert_eq!(operations(&CellModel::fhn_cubic()), 7);
+        // u², u + a, and six fused ones.
+        assert_eq!(operations(&CellModel::fhn_canonical()), 8);
     }
 
     #[test]

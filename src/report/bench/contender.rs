@@ -31,6 +31,11 @@ pub trait Evaluator {
     fn median_seconds(&mut self, x: &[f32], y: &mut [f32]) -> Result<f64> {
         super::median_seconds(&mut || self.evaluate(x, y))
     }
+
+    /// Least seconds for a cell, and which part of the device sets them, where that is known.
+    fn limit(&self) -> Option<(f64, &'static str)> {
+        None
+    }
 }
 
 /// How the numbers of a call lie. Each contender gets what it reads without copying.

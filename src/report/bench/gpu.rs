@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::contender::{Contender, Evaluator, Layout, Setting};
 use super::middle;
 use crate::backend::cuda::Workplace;
+use crate::backend::cuda::generate::{Kernel, Request};
+use crate::backend::cuda::limits::Limit;
 use crate::cell_model::CellModel;
 use crate::cell_model::cuda::{CudaEuler, PerCell, Samples};
-use crate::error::Result;
-use crate::session::{Device, Session, SessionOptions};
+use crate::error::{Error, Result};
+use crate::session::{BackendChoice, Device, Session, SessionOptions};
 use crate::surrogate::Surrogate;
 use crate::view::{Column, ElementType, View, ViewMut};
 
@@ -36,9 +38,32 @@ pub fn sessions(
         let (x, y) = (x?, y?);
         let options = SessionOptions { capacity: batch, stream: Some(workplace.stream()), ..options.clone() };
         let session = Session::new(surrogate.clone(), &options)?;
-        Ok(Box::new(OnGpu { session, workplace, layout, batch, x, y }) as Box<dyn Evaluator>)
+        let limit = limit(&surrogate, &options, &workplace)?;
+        Ok(Box::new(OnGpu { session, workplace, layout, batch, x, y, limit }) as Box<dyn Evaluator>)
     };
     Contender::new(backend, device, precision, prepare).with_layout(layout)
+}
+
+/// What the GPU's units allow a cell of `surrogate`: none where not the native kernels compute.
+fn limit(
+    surrogate: &Surrogate,
+    options: &SessionOptions,
+    workplace: &Workplace,
+) -> Result<Option<(f64, &'static str)>> {
+    let is_native = matches!(options.backend, BackendChoice::Auto | BackendChoice::Native);
+    let Some(program) = surrogate.program().ok().filter(|_| is_native) else { return Ok(None) };
+    let told = options.for_gpu(surrogate, 0);
+    let kernel = Kernel::generate(&Request {
+        program,
+        steps: None,
+        time: None,
+        domain: &told.check.domain,
+        precision: told.precision,
+        target: workplace.target(),
+    })?;
+    let bytes = (program.n_inputs() + program.n_outputs()) * size_of::<f32>();
+    let limit = Limit::of(&kernel.work, bytes, &workplace.rates()?);
+    Ok(Some((limit.seconds, limit.by)))
 }
 
 struct OnGpu {
@@ -49,6 +74,7 @@ struct OnGpu {
     batch: usize,
     x: usize,
     y: usize,
+    limit: Option<(f64, &'static str)>,
 }
 
 impl OnGpu {
@@ -88,6 +114,10 @@ impl Evaluator for OnGpu {
         let (widths, Self { session, workplace, layout, batch, .. }) = (self.widths(), self);
         median_of_series(workplace, &mut || Self::queue(session, addresses, *layout, *batch, widths))
     }
+
+    fn limit(&self) -> Option<(f64, &'static str)> {
+        self.limit
+    }
 }
 
 /// Median time of a call by the GPU's clock, over series of calls.
@@ -100,6 +130,49 @@ fn median_of_series(workplace: &mut Workplace, call: &mut impl FnMut() -> Result
         || workplace.seconds(|| (0..n).try_for_each(|_| call())).map(|seconds| seconds / n as f64);
     let times = (0..N_SERIES).map(|_| series()).collect::<Result<Vec<f64>>>()?;
     Ok(middle(times))
+}
+
+/// Seconds of an evaluation of `n_cells` cells at `n_times` times in one call, on a GPU.
+///
+/// # Errors
+/// As [`Session::evaluate_times`], and a fault of the GPU.
+pub fn times_seconds(
+    surrogate: &Arc<Surrogate>,
+    options: SessionOptions,
+    n_cells: usize,
+    n_times: usize,
+) -> Result<f64> {
+    let Device::Cuda(number) = options.device else {
+        return Err(Error::invalid(format!("times on {}", options.device)).remedy("choose a GPU"));
+    };
+    let mut workplace = Workplace::open(number)?;
+    let widths = [surrogate.inputs().len() - 1, n_times * surrogate.outputs().len()];
+    let [x, y] = widths.map(|width| workplace.reserve(n_cells * width * size_of::<f32>()));
+    let pieces = [x?, y?];
+    workplace.put(pieces[0], &vec![0.1; n_cells * widths[0]])?;
+    let [x, y] = pieces.map(|piece| workplace.address(piece));
+    let options = SessionOptions { stream: Some(workplace.stream()), ..options };
+    let mut session = Session::new(surrogate.clone(), &options)?;
+    let range = surrogate.time_input().and_then(|i| surrogate.inputs()[i].range).unwrap_or([0.0, 1.0]);
+    let time = |k: usize| range[0] + (range[1] - range[0]) * k as f64 / n_times as f64;
+    let times: Vec<f64> = (0..n_times).map(time).collect();
+    let [inputs, outputs] = widths.map(|width| Layout::StructureOfArrays.view(n_cells, width));
+    median_of_series(&mut workplace, &mut || {
+        // SAFETY: pieces of the GPU's memory of these sizes, which nobody else uses.
+        let (x, y) = unsafe {
+            (View::from_raw(x, ElementType::F32, inputs), ViewMut::from_raw(y, ElementType::F32, outputs)?)
+        };
+        session.evaluate_times(x, &times, y)
+    })
+}
+
+/// Least seconds of a step of forward Euler of a cell on a GPU: its operations at the rate of multiply-adds.
+///
+/// # Errors
+/// No such GPU.
+pub fn solver_limit(model: &CellModel, number: usize) -> Result<f64> {
+    let kernel = crate::cell_model::cuda::kernel(model, ElementType::F32);
+    Ok(Limit::of(&kernel.work, 0, &Workplace::open(number)?.rates()?).seconds)
 }
 
 /// Seconds of a step of forward Euler of `n_cells` cells on a GPU: our own solver, and one as published comparisons have.

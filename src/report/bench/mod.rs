@@ -54,8 +54,11 @@ pub struct Measurement {
     /// Cells a second.
     pub evaluations_per_second: f64,
     /// Multiply-adds of the network's dense layers, relative to the most that as many cores can do with the instruction
-    /// set (the fastest, for backends that do not say): what a loop of them reached in the same run. None on other devices.
+    /// set (the fastest, for backends that do not say): what a loop of them reached in the same run. On a GPU, for the
+    /// native backend: the least time that its units and its memory allow, by their data sheets, relative to the call's.
     pub share_of_peak: Option<f64>,
+    /// On a GPU: which of tensor cores, special functions, multiply-adds and memory sets that least time.
+    pub limited_by: Option<String>,
     /// Forward Euler steps of the cell model, for as many cells with as many threads (or on the same GPU), that take as long
     /// as a call: an evaluation must replace more. None if the cell model is not built in.
     pub break_even_steps: Option<f64>,
@@ -172,6 +175,8 @@ fn measure(
         let multiply_adds = (batch * program.multiply_adds()) as f64 / seconds_median;
         Some(multiply_adds / setting.threads as f64 / yardsticks.peaks.of(contender)?)
     });
+    let limit = evaluator.limit();
+    let share_of_limit = limit.map(|(seconds, _)| seconds * batch as f64 / seconds_median);
     let device = contender.device.parse().unwrap_or_default();
     let solver = yardsticks.solver.as_mut();
     let step = solver.map(|solver| solver.seconds_per_step(surrogate, setting, device)).transpose()?;
@@ -183,7 +188,8 @@ fn measure(
         threads: setting.threads,
         seconds_median,
         evaluations_per_second: batch as f64 / seconds_median,
-        share_of_peak,
+        share_of_peak: share_of_peak.or(share_of_limit),
+        limited_by: limit.map(|(_, by)| by.to_owned()),
         break_even_steps: step.flatten().map(|step| seconds_median / step),
         max_abs_error: found.map(|(error, _)| error),
         size: found.map_or(0.0, |(_, size)| size),
@@ -255,6 +261,7 @@ mod tests {
             seconds_median: seconds,
             evaluations_per_second: 1024.0 / seconds,
             share_of_peak: None,
+            limited_by: None,
             break_even_steps: None,
             max_abs_error: error,
             size: 1.0,

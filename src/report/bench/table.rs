@@ -44,16 +44,22 @@ pub fn table(bench: &Bench) -> String {
         let error = m.max_abs_error.map_or("unknown".to_owned(), |error| format!("{error:.1e}"));
         let share = m.share_of_peak.map_or(String::new(), |share| format!("{:.0} %", 100.0 * share));
         let steps = m.break_even_steps.map_or(String::new(), |steps| format!("{steps:.0}"));
+        let limit = m.limited_by.as_ref().map_or(String::new(), |by| format!("  limit: {by}"));
         let (device, numbers) = (&m.device, &m.precision);
         let (seconds, speed) = (1e6 * m.seconds_median, 1e-6 * m.evaluations_per_second);
         let _ = writeln!(
             text,
-            "{:<widest$}  {device:<7} {numbers:<7} {:>7} {:>8} {seconds:>13.2} {speed:>12.3} {share:>7} {steps:>7} {ratio:>9}  {error}",
+            "{:<widest$}  {device:<7} {numbers:<7} {:>7} {:>8} {seconds:>13.2} {speed:>12.3} {share:>7} {steps:>7} {ratio:>9}  {error}{limit}",
             m.backend, m.threads, m.batch
         );
     }
     if bench.measurements.iter().any(|m| m.break_even_steps.is_some()) {
         text.push_str("steps: forward Euler steps of the cell model that take as long; an evaluation must replace more\n");
+    }
+    if bench.measurements.iter().any(|m| m.limited_by.is_some()) {
+        text.push_str(
+            "of peak, on a GPU: the least time that its units and its memory allow by their data sheets; limit: which of them\n",
+        );
     }
     if not_compared {
         let _ = writeln!(
@@ -71,13 +77,13 @@ pub fn table(bench: &Bench) -> String {
 pub fn csv(bench: &Bench) -> String {
     let mut text =
         "backend,device,precision,batch,threads,seconds_median,evaluations_per_second,share_of_peak,\
-        break_even_steps,max_abs_error,times_first\n"
+        limited_by,break_even_steps,max_abs_error,times_first\n"
             .to_owned();
     for m in &bench.measurements {
         let number = |x: Option<f64>| x.map_or(String::new(), |x| format!("{x:?}"));
         let _ = writeln!(
             text,
-            "{},{},{},{},{},{:?},{:?},{},{},{},{}",
+            "{},{},{},{},{},{:?},{:?},{},{},{},{},{}",
             m.backend,
             m.device,
             m.precision,
@@ -86,6 +92,7 @@ pub fn csv(bench: &Bench) -> String {
             m.seconds_median,
             m.evaluations_per_second,
             number(m.share_of_peak),
+            m.limited_by.as_deref().unwrap_or_default(),
             number(m.break_even_steps),
             number(m.max_abs_error),
             number(bench.times_first(m)),

@@ -156,7 +156,7 @@ pub fn registers_of_tiles(program: &Program, plan: &ChainPlan) -> Option<usize> 
 }
 
 /// Widths of the chain's input and of each layer.
-fn widths(program: &Program, chain: &[usize]) -> Vec<usize> {
+pub fn widths(program: &Program, chain: &[usize]) -> Vec<usize> {
     let first = program.operations()[chain[0]].inputs()[0];
     let results = program.steps().map(|(block, _)| program.width(block)).collect::<Vec<_>>();
     std::iter::once(program.width(first)).chain(chain.iter().map(|&i| results[i])).collect()

@@ -10,6 +10,7 @@ mod network;
 mod numbers;
 mod pack;
 mod times;
+mod work;
 
 use std::fmt::Write;
 
@@ -17,6 +18,7 @@ use self::chain::{ChainPlan, Layout};
 use self::network::{Entry, NetworkText};
 use self::numbers::Numbers;
 use self::times::Times;
+pub use self::work::Work;
 pub use super::Source;
 use super::target::Target;
 use crate::backend::Precision;
@@ -87,6 +89,8 @@ pub struct Kernel {
     pub times_bytes: usize,
     /// In what numbers it computes, for reports.
     pub arithmetic: &'static str,
+    /// What an evaluation of a cell, or a step, asks of the GPU.
+    pub work: Work,
 }
 
 impl Kernel {
@@ -156,6 +160,7 @@ impl Kernel {
             shared_bytes: shape.shared_weights + stage * (shape.threads / 32),
             times_bytes,
             arithmetic: texts[0].arithmetic,
+            work: Work::of(&networks[0]),
         })
     }
 
