@@ -139,7 +139,8 @@ fn networks(sizes: &Sizes) -> Result<()> {
     Ok(())
 }
 
-/// Seconds of a call of `n_steps` steps, queued one by one and repeated as a graph.
+/// Seconds of a call of `n_steps` steps, queued one by one and repeated as a graph. The map has two states, and a stimulus
+/// or a parameter.
 fn step_seconds(
     surrogate: &Arc<Surrogate>,
     n_cells: usize,
@@ -149,25 +150,31 @@ fn step_seconds(
 ) -> Result<[f64; 2]> {
     let mut workplace = Workplace::open(DEVICE)?;
     let numbers = vec![0.1f32; 2 * n_cells];
-    let [state, stimulus] = [(); 2].map(|()| workplace.reserve(size_of_val(&numbers[..])));
-    let pieces = [state?, stimulus?];
+    let [state, other] = [(); 2].map(|()| workplace.reserve(size_of_val(&numbers[..])));
+    let pieces = [state?, other?];
     for piece in pieces {
         workplace.put(piece, &numbers)?;
     }
-    let [state, stimulus] = pieces.map(|piece| workplace.address(piece));
+    let [state, other] = pieces.map(|piece| workplace.address(piece));
     let options = SessionOptions { stream: Some(workplace.stream()), ..options(precision) };
     let mut session = Session::new(surrogate.clone(), &options)?;
     let mut step = || {
         // SAFETY: pieces of the GPU's memory of these sizes.
-        let (state, stimulus) = unsafe {
+        let (state, other) = unsafe {
             let layout = view::Layout::structure_of_arrays(n_cells, 2);
             let column = view::Layout::structure_of_arrays(n_cells, 1);
             (
                 ViewMut::from_raw(state, ElementType::F32, layout)?,
-                View::from_raw(stimulus, ElementType::F32, column),
+                View::from_raw(other, ElementType::F32, column),
             )
         };
-        session.step(Cells { stimulus: Some(stimulus), ..Cells::new(state) }, 1.0, n_steps)
+        let has = |role| !surrogate.columns_of(role).is_empty();
+        let cells = Cells {
+            stimulus: has(Role::Stimulus).then_some(other),
+            parameters: has(Role::Parameter).then(|| other.into()),
+            ..Cells::new(state)
+        };
+        session.step(cells, 1.0, n_steps)
     };
     step()?;
     let median = |times: &mut dyn FnMut() -> Result<f64>| {

@@ -76,7 +76,7 @@ def of_onnx_runtime(torch, path, x, provider):
     binding = session.io_binding()
     binding.bind_input("x", "cuda", 0, "float32", tuple(inputs.shape), inputs.data_ptr())
     binding.bind_output("y", "cuda", 0, "float32", tuple(y.shape), y.data_ptr())
-    # It works on a stream of its own and waits for it: events around the call would not see its work alone.
+    # It works on a stream of its own, for which each call waits: events around calls see their whole time.
     torch.cuda.synchronize()
     seconds = median_seconds(torch, lambda: session.run_with_iobinding(binding))
     return seconds, y[:CHECKED].double().cpu()

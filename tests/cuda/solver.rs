@@ -86,7 +86,7 @@ where
             steps_per_sample: STEPS,
         };
         let close = |a: &T, b: &T, what: &str, i: usize| {
-            let (a, b): (f64, f64) = (a.clone().into(), b.clone().into());
+            let (a, b): (f64, f64) = ((*a).into(), (*b).into());
             assert!((a - b).abs() < limit, "{name} {has:?}, {what} number {i}: {a} {b}");
         };
         // SAFETY: all columns have as many numbers as there are cells, here and below.

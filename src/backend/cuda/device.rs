@@ -73,11 +73,7 @@ impl CudaDevice {
                 .remedy("choose one of them; CUDA_VISIBLE_DEVICES may hide others"));
             }
             check(sys::cuDeviceGet(&raw mut device, number as c_int), "looking for a GPU")?;
-            let attribute = |attribute| {
-                let mut value = 0;
-                check(sys::cuDeviceGetAttribute(&raw mut value, attribute, device), "asking what a GPU has")
-                    .map(|()| value)
-            };
+            let attribute = |attribute| attribute_of(device, attribute);
             let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
             let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
             let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
@@ -157,12 +153,7 @@ impl CudaDevice {
     /// # Errors
     /// The driver's refusal.
     pub fn rates(&self) -> Result<Rates> {
-        let attribute = |attribute| {
-            let mut value = 0;
-            // SAFETY: the driver is started, and fills the variable.
-            let asked = unsafe { sys::cuDeviceGetAttribute(&raw mut value, attribute, self.device) };
-            check(asked, "asking what a GPU has").map(|()| f64::from(value))
-        };
+        let attribute = |attribute| attribute_of(self.device, attribute).map(f64::from);
         Ok(Rates::of(&Attributes {
             architecture: self.target.architecture,
             multiprocessors: self.multiprocessors,
@@ -200,6 +191,13 @@ impl CudaDevice {
         }
         Ok(())
     }
+}
+
+fn attribute_of(device: c_int, attribute: Attribute) -> Result<c_int> {
+    let mut value = 0;
+    // SAFETY: the driver is started, and fills the variable.
+    let asked = unsafe { sys::cuDeviceGetAttribute(&raw mut value, attribute, device) };
+    check(asked, "asking what a GPU has").map(|()| value)
 }
 
 /// The number of a context's device.

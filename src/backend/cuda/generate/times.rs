@@ -78,7 +78,7 @@ fn keep_fragments(cell: &mut Plan, rest: &mut Plan, i: usize, sums: &Sums, tenso
     // Operands in TF32 are rounded first, into registers of their own.
     let operands = if tensor.is_half() { 0 } else { 16 };
     let needed = both[0].max(both[1]) + sums.width + operands;
-    if !is_linear || sums.width % 8 != 0 || needed > REGISTERS_KEPT {
+    if !is_linear || !sums.width.is_multiple_of(8) || needed > REGISTERS_KEPT {
         return None;
     }
     chain.ends = Ends::Kept;
