@@ -122,7 +122,7 @@ def distilled(simulator, emucell, name, model, folder):
 
 
 def percent(new, old):
-    return f"{100 * (new / old - 1):+.2f} %"
+    return "no wave" if math.isnan(new) else f"{100 * (new / old - 1):+.2f} %"
 
 
 def cable(simulator, model, ode, dt_pde, current):
