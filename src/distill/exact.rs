@@ -16,6 +16,8 @@ use crate::structure::StateIndex;
 
 /// Intervals of the finest table of V, and of those of other states.
 const FINEST: [usize; 2] = [8192, 2048];
+/// A table of V of no more than so many functions may be so many times as fine.
+const FEW: (usize, usize) = (16, 4);
 /// Intervals of the coarsest table.
 const COARSEST: usize = 64;
 /// Visited cells at which one step is compared.
@@ -28,8 +30,12 @@ const GAIN: f64 = 0.1;
 /// Relative errors that single precision has anyway.
 const ROUNDING: f64 = 1e-6;
 
-fn finest(variable: Coordinate) -> usize {
-    if variable.state == 0 { FINEST[0] } else { FINEST[1] }
+fn finest(variable: Coordinate, n_functions: usize) -> usize {
+    match variable.state {
+        0 if n_functions <= FEW.0 => FINEST[0] * FEW.1,
+        0 => FINEST[0],
+        _ => FINEST[1],
+    }
 }
 
 /// Tables and terms with the spacing chosen.
@@ -116,7 +122,7 @@ impl Exact {
         self.samples.clear();
         self.intervals.clear();
         for (&variable, functions) in &self.layout.functions {
-            let n = finest(variable);
+            let n = finest(variable, functions.len());
             let samples = Samples::new(quantities, asker, functions, ranges[variable.state], n)?;
             self.samples.insert(variable, samples);
             self.intervals.insert(variable, n);
@@ -156,7 +162,7 @@ impl Exact {
         let variables: Vec<Coordinate> = self.intervals.keys().copied().collect();
         for variable in variables {
             let n = self.intervals[&variable];
-            if n >= finest(variable) {
+            if n >= self.samples[&variable].finest() {
                 continue;
             }
             self.intervals.insert(variable, 2 * n);

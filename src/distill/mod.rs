@@ -128,6 +128,8 @@ pub struct Summary {
 
 /// Parts of the target that are left to the tables' spacing.
 const TABLES_SHARE: f64 = 0.25;
+/// Beyond this part of the target functions are not separated more finely: that costs products.
+const SEPARATION_SHARE: f64 = 0.5;
 
 /// What is not better by this factor is not worth more memory.
 const WORTH: f64 = 0.8;
@@ -200,13 +202,14 @@ pub fn distill(
                 }
                 before = departure.apd90;
             }
-            if let Some(&finer) = finer {
-                progress("separating more finely");
-                let finer = Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, finer)?;
-                if finer.formula.unknown.is_empty() {
-                    exact = finer;
-                }
+            let met = best.as_ref().is_some_and(|(_, b)| b.apd90 <= SEPARATION_SHARE * options.apd90);
+            let Some(&finer) = finer.filter(|_| !met) else { break };
+            progress("separating more finely");
+            let finer = Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, finer)?;
+            if !finer.formula.unknown.is_empty() || finer.formula.n_products() == exact.formula.n_products() {
+                break;
             }
+            exact = finer;
         }
     } else {
         let driven = driven(structure, options);

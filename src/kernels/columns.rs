@@ -110,27 +110,30 @@ mod tests {
 
     #[test]
     fn sums_of_few_columns_leave_out_what_has_no_weight() {
+        const LONGEST: usize = 41;
         let memory = memory();
-        // No column, one, two, three, and all that are numbers; the fourth is never weighed.
-        let rows = [
-            [0.0; 5],
-            [0.0, 2.0, 0.0, 0.0, 0.0],
-            [-1.5, 0.0, 0.0, 0.0, 3.0],
-            [1.0, -2.0, 0.5, 0.0, 0.0],
-            [0.1, 0.2, -0.3, 0.0, 0.4],
-        ];
-        let (columns, biases) = ([5, 0, 2, 4, 1], [0.5, 0.0, -1.0, 2.0, 0.25]);
-        let sums = ColumnSums::new(rows.as_flattened(), &biases, &columns);
+        // The fourth column is not a number: it never has a weight.
+        let column = |k: usize| [5, 0, 2, 4, 1][k % 5];
+        let weight = |row: usize, k: usize| match k % 5 == 3 || k >= row {
+            true => 0.0,
+            false => 0.5 - (k as f32 * 0.37 + row as f32).cos(),
+        };
+        let columns: Vec<usize> = (0..LONGEST).map(column).collect();
+        let weights: Vec<f32> =
+            (0..=LONGEST).flat_map(|row| (0..LONGEST).map(move |k| weight(row, k))).collect();
+        let biases: Vec<f32> = (0..=LONGEST).map(|row| row as f32 * 0.25 - 3.0).collect();
+        let sums = ColumnSums::new(&weights, &biases, &columns);
         for (kernels, lanes) in Kernels::available().into_iter().flat_map(|k| [(k, LANE_GROUP), (k, TILE)]) {
-            let mut y = vec![7.0; (rows.len() + 1) * TILE];
+            let mut y = vec![7.0; (biases.len() + 1) * TILE];
             // SAFETY: all columns are of the memory, one column of the result for each sum; available instructions.
             unsafe { (kernels.sums)(&sums, memory.as_ptr(), y.as_mut_ptr(), lanes) };
-            for (i, lane) in (0..rows.len()).flat_map(|i| (0..lanes).map(move |lane| (i, lane))) {
-                let term = |k: usize| f64::from(rows[i][k]) * f64::from(memory[columns[k] * TILE + lane]);
-                let exact: f64 = f64::from(biases[i]) + [0, 1, 2, 4].map(term).iter().sum::<f64>();
-                assert!((f64::from(y[i * TILE + lane]) - exact).abs() < 1e-6, "{} sum {i}", kernels.name);
+            for (row, lane) in (0..biases.len()).flat_map(|i| (0..lanes).map(move |lane| (i, lane))) {
+                let weighed = (0..LONGEST).filter(|&k| weight(row, k) != 0.0);
+                let term = |k| f64::from(weight(row, k)) * f64::from(memory[column(k) * TILE + lane]);
+                let exact: f64 = f64::from(biases[row]) + weighed.map(term).sum::<f64>();
+                assert!((f64::from(y[row * TILE + lane]) - exact).abs() < 2e-5, "{} sum {row}", kernels.name);
             }
-            assert!(y[rows.len() * TILE..].iter().all(|&y| y == 7.0), "{} goes on", kernels.name);
+            assert!(y[biases.len() * TILE..].iter().all(|&y| y == 7.0), "{} goes on", kernels.name);
         }
     }
 }

@@ -68,20 +68,23 @@ pub unsafe fn sums<V: Vector>(sums: &ColumnSums, base: *const f32, y: *mut f32, 
     }
 }
 
-/// A sum on `N` vectors, every other term in a sum of its own: a sum waits for the one before.
+/// Of so many terms, every other one goes into a sum of its own: a sum waits for the one before.
+const SPLIT_FROM: usize = 16;
+
+/// A sum on `N` vectors.
 #[inline(always)]
 unsafe fn one_sum<V: Vector, const N: usize>(bias: f32, terms: &[ColumnTerm], base: *const f32, y: *mut f32) {
     // SAFETY: as in `sums`.
     unsafe {
         let (mut even, mut odd) = ([V::splat(bias); N], [V::splat(0.0); N]);
-        let pairs = terms.chunks_exact(2);
-        let last = pairs.remainder();
-        for pair in pairs {
+        let in_pairs = if terms.len() >= SPLIT_FROM { terms.len() / 2 * 2 } else { 0 };
+        let (pairs, rest) = terms.split_at(in_pairs);
+        for pair in pairs.chunks_exact(2) {
             add_term(&mut even, pair[0], base);
             add_term(&mut odd, pair[1], base);
         }
-        if let [last] = last {
-            add_term(&mut even, *last, base);
+        for term in rest {
+            add_term(&mut even, *term, base);
         }
         for n in 0..N {
             even[n].add(odd[n]).store(y.add(n * V::LANES));
