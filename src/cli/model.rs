@@ -38,7 +38,7 @@ pub struct Model {
     #[arg(long, value_name = "N", conflicts_with = "function")]
     pub mask: Option<u32>,
     /// What MonoAlg3D's extra-data library would give to the library: the structure's fields in their order, numbers and arrays, of which
-    /// those of one number have it for every cell: "[1, 0.5, [2, 3, 4], [0]]", or a file of that.
+    /// those of one number have it for every cell: `[1, 0.5, [2, 3, 4], [0]]`, or a file of that.
     #[arg(long, value_name = "LIST|FILE.json", conflicts_with_all = ["function", "mask"])]
     pub extra_data: Option<String>,
     /// Let the library choose its own steps within --dt, as with adaptive=true in MonoAlg3D. Give --strength too: with a stimulus that is far

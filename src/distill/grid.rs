@@ -191,22 +191,26 @@ fn find_jumps(
     let mut found: Vec<(f64, f64)> = Vec::new();
     let finest = 1e-13 * (range[1] - range[0]);
     while !open.is_empty() {
-        let middles: Vec<f64> = open.iter().flat_map(|(x, ..)| [x[0], 0.5 * (x[0] + x[1]), x[1]]).collect();
-        let values = evaluate(quantities, asker, functions, &middles)?;
         let mut still = Vec::new();
-        for (k, (x, j, step)) in open.into_iter().enumerate() {
-            let at = |i: usize| values[(3 * k + i) * width + j];
-            let middle = middles[3 * k + 1];
-            let (lower, upper) = (at(1) - at(0), at(2) - at(1));
-            let (half, rest) =
-                if lower.abs() > upper.abs() { ([x[0], middle], lower) } else { ([middle, x[1]], upper) };
-            // A continuous function's difference halves with the interval.
-            if rest.abs() <= 0.6 * step.abs() || rest.is_nan() || step.is_nan() {
-                continue;
-            }
-            match half[1] - half[0] < finest.max(1e-15 * middle.abs()) {
-                true => found.push((0.5 * (half[0] + half[1]), half[1] - half[0])),
-                false => still.push((half, j, rest)),
+        // Only what seems to jump is asked for.
+        open.sort_by_key(|(_, j, _)| *j);
+        for of_one in open.chunk_by(|a, b| a.1 == b.1) {
+            let function = std::slice::from_ref(&functions[of_one[0].1]);
+            let places: Vec<f64> =
+                of_one.iter().flat_map(|(x, ..)| [x[0], 0.5 * (x[0] + x[1]), x[1]]).collect();
+            let values = evaluate(quantities, asker, function, &places)?;
+            for (&(_, j, step), (x, y)) in of_one.iter().zip(places.chunks(3).zip(values.chunks(3))) {
+                let (lower, upper) = (y[1] - y[0], y[2] - y[1]);
+                let (half, rest) =
+                    if lower.abs() > upper.abs() { ([x[0], x[1]], lower) } else { ([x[1], x[2]], upper) };
+                // A continuous function's difference halves with the interval.
+                if rest.abs() <= 0.6 * step.abs() || rest.is_nan() || step.is_nan() {
+                    continue;
+                }
+                match half[1] - half[0] < finest.max(1e-15 * x[1].abs()) {
+                    true => found.push((0.5 * (half[0] + half[1]), half[1] - half[0])),
+                    false => still.push((half, j, rest)),
+                }
             }
         }
         open = still;
