@@ -19,7 +19,7 @@ pub struct Wanted {
     pub tolerance: f64,
 }
 
-/// number · Π functions · Π sums.
+/// number · Π functions · Π sums; nothing at all if the number is 0.
 #[derive(Clone)]
 pub struct Factors {
     pub number: f64,
@@ -110,6 +110,7 @@ impl Separator<'_, '_, '_> {
                     let tolerance = (0.5 * w.tolerance / largest(&split.of_factor))
                         .max(split.rest.noise(self.quantities));
                     self.product(split.rest, &split.of_rest, tolerance)?.map(|mut factors| {
+                        factors.number *= if shared.is_empty() { 0.0 } else { 1.0 };
                         factors.sums.push(shared);
                         factors
                     })
@@ -127,6 +128,7 @@ impl Separator<'_, '_, '_> {
             return Ok(Some(Factors { number: first, functions: Vec::new(), sums: Vec::new() }));
         }
         Ok(self.separate(function, values, tolerance)?.map(|mut products| match products.len() {
+            0 => Factors { number: 0.0, functions: Vec::new(), sums: Vec::new() },
             1 => Factors { number: 1.0, functions: products.remove(0), sums: Vec::new() },
             _ => Factors { number: 1.0, functions: Vec::new(), sums: vec![Arc::new(products)] },
         }))

@@ -127,6 +127,9 @@ impl Formula {
 
     /// Adds what a piece, the product of `factors`, brings wherever it is used.
     fn add(&mut self, factors: Factors, uses: &[Use]) {
+        if factors.number == 0.0 {
+            return;
+        }
         for (polynomial, targets) in factorised(uses) {
             let targets = targets.iter().map(|&(state, weight)| (state, weight * factors.number)).collect();
             let Factors { functions, sums, .. } = factors.clone();
