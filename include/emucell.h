@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define EMUCELL_VERSION_MAJOR 0
-#define EMUCELL_VERSION_MINOR 4
+#define EMUCELL_VERSION_MINOR 5
 #define EMUCELL_VERSION_PATCH 0
 #define EMUCELL_VERSION "0.5.0"
 
