@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::activation::Activation;
+use crate::error::{Error, Result};
 use crate::program::{BlockId, Operation, Program};
 
 /// Number of a column of the arena.
@@ -15,23 +16,29 @@ pub type Column = usize;
 /// network runs in the memory of its two widest neighbours. Inputs and constants keep their places: they
 /// outlive one run of the program.
 pub struct Places {
-    /// By block.
-    columns: Vec<Vec<Column>>,
+    /// Neighbouring columns, by block.
+    runs: Vec<Vec<Range<Column>>>,
     pub arena_width: usize,
 }
 
-/// A column of a block that has memory of its own.
+/// Neighbouring columns of a block that has memory of its own.
 #[derive(Clone, Copy)]
 struct Source {
     owner: usize,
     offset: usize,
+    width: usize,
 }
+
+/// Runs of columns of all blocks together: a hostile file could otherwise ask for gigabytes.
+const MAX_RUNS: usize = 1 << 20;
 
 const FOR_EVER: usize = usize::MAX;
 
 impl Places {
-    pub fn new(program: &Program) -> Self {
-        let sources = sources(program);
+    /// # Errors
+    /// A program with too many columns that lie apart.
+    pub fn new(program: &Program) -> Result<Self> {
+        let sources = sources(program)?;
         let n_blocks = sources.len();
         let mut last_use = vec![0; n_blocks];
         for (block, operation) in program.steps() {
@@ -70,22 +77,25 @@ impl Places {
             live.push((first..first + width, last_use[block.index()]));
             arena_width = arena_width.max(first + width);
         }
-        let place = |source: &Source| first_columns[source.owner] + source.offset;
-        let columns = sources.iter().map(|of_block| of_block.iter().map(place).collect()).collect();
-        Self { columns, arena_width }
+        let place = |source: &Source| {
+            let first = first_columns[source.owner] + source.offset;
+            first..first + source.width
+        };
+        let runs = sources.iter().map(|of_block| of_block.iter().map(place).collect()).collect();
+        Ok(Self { runs, arena_width })
     }
 
-    pub fn columns(&self, block: BlockId) -> &[Column] {
-        &self.columns[block.index()]
+    pub fn columns(&self, block: BlockId) -> Vec<Column> {
+        self.runs[block.index()].iter().cloned().flatten().collect()
     }
 
     /// The first column of a block, which is as good as all of them if they are neighbours.
     pub fn first(&self, block: BlockId) -> Column {
-        self.columns(block)[0]
+        self.runs[block.index()][0].start
     }
 
     pub fn are_neighbours(&self, block: BlockId) -> bool {
-        self.columns(block).windows(2).all(|pair| pair[1] == pair[0] + 1)
+        self.runs[block.index()].windows(2).all(|pair| pair[1].start == pair[0].end)
     }
 }
 
@@ -95,24 +105,43 @@ pub fn is_sparse(weights: &[f32], activation: Activation) -> bool {
     activation == Activation::Linear && 2 * zeros >= weights.len()
 }
 
-/// Where each column of each block comes from.
-fn sources(program: &Program) -> Vec<Vec<Source>> {
+/// Where the columns of each block come from.
+fn sources(program: &Program) -> Result<Vec<Vec<Source>>> {
     let together = read_as_neighbours(program);
-    let own = |owner: usize, width: usize| (0..width).map(|offset| Source { owner, offset }).collect();
-    let mut sources: Vec<Vec<Source>> = vec![own(0, program.n_inputs())];
+    let mut sources = vec![vec![Source { owner: 0, offset: 0, width: program.n_inputs() }]];
+    let mut n_runs = 1;
     for (block, operation) in program.steps() {
         let of_block = match operation {
-            Operation::Slice { input, start, width } => {
-                sources[input.index()][*start..start + width].to_vec()
-            }
+            Operation::Slice { input, start, width } => part(&sources[input.index()], *start, *width),
             Operation::Concat { inputs } if !together[block.index()] => {
                 inputs.iter().flat_map(|input| &sources[input.index()]).copied().collect()
             }
-            _ => own(block.index(), program.width(block)),
+            _ => vec![Source { owner: block.index(), offset: 0, width: program.width(block) }],
         };
+        n_runs += of_block.len();
+        if n_runs > MAX_RUNS {
+            return Err(Error::unsupported(format!(
+                "a program with more than {MAX_RUNS} runs of columns that are put together"
+            ))
+            .remedy("combine wider blocks or run it on ONNX Runtime"));
+        }
         sources.push(of_block);
     }
-    sources
+    Ok(sources)
+}
+
+/// The columns `start .. start + width` of those that `runs` make up.
+fn part(runs: &[Source], start: usize, width: usize) -> Vec<Source> {
+    let mut before = 0;
+    let mut found = Vec::new();
+    for run in runs {
+        let (first, end) = (start.max(before), (start + width).min(before + run.width));
+        if first < end {
+            found.push(Source { offset: run.offset + first - before, width: end - first, ..*run });
+        }
+        before += run.width;
+    }
+    found
 }
 
 /// Of every block: whether somebody needs its columns side by side.
@@ -147,7 +176,7 @@ mod tests {
             let n = b.width(h);
             h = b.dense(h, vec![0.1; n * 50], vec![0.0; 50], Activation::Tanh).unwrap();
         }
-        assert_eq!(Places::new(&b.finish(h)).arena_width, 3 + 50 + 50);
+        assert_eq!(Places::new(&b.finish(h)).unwrap().arena_width, 3 + 50 + 50);
     }
 
     #[test]
@@ -162,7 +191,7 @@ mod tests {
         let sparse =
             b.dense(both, vec![0.0, 2.0, 0.0, 0.0, 0.0, 3.0], vec![0.5; 2], Activation::Linear).unwrap();
         let program = b.finish(sparse);
-        let places = Places::new(&program);
+        let places = Places::new(&program).unwrap();
         assert_eq!(places.columns(swapped), [3, 0]);
         let products = places.columns(product);
         assert_eq!(places.columns(both), [products[0], products[1], 0]);
@@ -173,7 +202,25 @@ mod tests {
         let swapped = b.concat(&swapped).unwrap();
         let tail = b.slice(swapped, 0, 2).unwrap();
         let values = b.push(Operation::Exp { input: tail }).unwrap();
-        let places = Places::new(&b.finish(values));
+        let places = Places::new(&b.finish(values)).unwrap();
         assert_eq!(places.columns(swapped), [4, 5]);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "a million runs are too many for an interpreter")]
+    fn columns_that_lie_apart_have_a_limit() {
+        let mut b = ProgramBuilder::new(2).unwrap();
+        let swapped = [1, 0].map(|start| b.slice(BlockId::INPUT, start, 1).unwrap());
+        let mut wide = b.concat(&swapped).unwrap();
+        for _ in 0..11 {
+            wide = b.concat(&[wide, wide]).unwrap();
+        }
+        let mut sum = wide;
+        for _ in 0..MAX_RUNS / 4096 {
+            let all = b.slice(wide, 0, 4096).unwrap();
+            sum = b.binary(BinaryOperator::Add, sum, all).unwrap();
+        }
+        let fault = Places::new(&b.finish(sum)).err().unwrap().to_string();
+        assert!(fault.contains("runs of columns"), "{fault}");
     }
 }

@@ -108,7 +108,7 @@ impl Plan {
     /// # Errors
     /// A program whose blocks do not fit a tile's memory.
     pub fn new(program: &Program, kernels: &'static Kernels, layers: &mut Layers) -> Result<Self> {
-        let places = Places::new(program);
+        let places = Places::new(program)?;
         let arena_width = places.arena_width;
         if arena_width > MAX_ARENA_WIDTH {
             return Err(Error::unsupported(format!(
@@ -129,15 +129,14 @@ impl Plan {
                     continue;
                 }
                 Operation::Concat { inputs } => {
-                    let columns: Vec<Column> =
-                        inputs.iter().flat_map(|&i| places.columns(i)).copied().collect();
+                    let columns: Vec<Column> = inputs.iter().flat_map(|&i| places.columns(i)).collect();
                     match columns == places.columns(block) {
                         true => continue,
                         false => Instruction::Copy { columns, y },
                     }
                 }
                 Operation::Dense { input, weights, bias, activation } if is_sparse(weights, *activation) => {
-                    Instruction::Sums { sums: ColumnSums::new(weights, bias, places.columns(*input)), y }
+                    Instruction::Sums { sums: ColumnSums::new(weights, bias, &places.columns(*input)), y }
                 }
                 Operation::Dense { input, weights, bias, activation } => {
                     Instruction::Dense { layer: layers.dense(weights, bias, *activation), x: at(*input), y }
@@ -154,10 +153,9 @@ impl Plan {
                             Instruction::Binary { operator, left, right, y, width }
                         }
                         false => {
-                            let column = |b: BlockId, i: usize| {
-                                places.columns(b)[if program.width(b) < width { 0 } else { i }]
-                            };
-                            let pair = |i| OperandPair::new(column(*left, i), column(*right, i));
+                            let [left, right] = [left, right].map(|&b| places.columns(b));
+                            let column = |of: &[Column], i: usize| of[if of.len() < width { 0 } else { i }];
+                            let pair = |i| OperandPair::new(column(&left, i), column(&right, i));
                             Instruction::BinaryOfPairs { operator, pairs: (0..width).map(pair).collect(), y }
                         }
                     }
