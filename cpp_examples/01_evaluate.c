@@ -38,14 +38,11 @@ static void print_variable(const char *direction, const emucell_variable *v)
     printf("\n");
 }
 
-/* The value at which input v of a cell is taken: time runs through its range, the rest starts
- * at a quarter, half and three quarters of it. */
-static double input_value(const emucell_variable *v, int cell, int time)
+/* Number i of n, evenly spread over the range of v. */
+static double spread(const emucell_variable *v, double i, double n)
 {
     const double low = v->has_range ? v->range_low : 0.0, high = v->has_range ? v->range_high : 1.0;
-    if (v->role == EMUCELL_TIME)
-        return low + (high - low) * time / (N_TIMES - 1);
-    return low + (high - low) * (cell + 1) / (N_CELLS + 1);
+    return low + (high - low) * i / n;
 }
 
 int main(int argc, char **argv)
@@ -66,39 +63,56 @@ int main(int argc, char **argv)
 
     const size_t n_inputs = emucell_surrogate_n_inputs(surrogate);
     const size_t n_outputs = emucell_surrogate_n_outputs(surrogate);
-    const size_t n = N_CELLS * N_TIMES;
-    double *inputs = malloc(n * n_inputs * sizeof *inputs);
-    double *outputs = malloc(n * n_outputs * sizeof *outputs);
+    double *inputs = malloc(N_CELLS * n_inputs * sizeof *inputs);
+    double *outputs = malloc(N_CELLS * N_TIMES * n_outputs * sizeof *outputs);
     if (!inputs || !outputs)
         return 1;
 
-    /* Array-of-structures: the inputs of one cell at one time lie side by side. */
+    /* The cells' inputs, one array after the other; the time is the same for all cells. */
     emucell_variable v;
+    double times[N_TIMES];
+    size_t n_of_cell = 0;
     for (size_t j = 0; j < n_inputs; j++) {
         check(emucell_surrogate_input(surrogate, j, &v));
         print_variable("input", &v);
-        for (int i = 0; i < (int)n; i++)
-            inputs[(size_t)i * n_inputs + j] = input_value(&v, i / N_TIMES, i % N_TIMES);
+        if (v.role == EMUCELL_TIME) {
+            for (int k = 0; k < N_TIMES; k++)
+                times[k] = spread(&v, k, N_TIMES - 1);
+            continue;
+        }
+        for (int i = 0; i < N_CELLS; i++)
+            inputs[n_of_cell * N_CELLS + (size_t)i] = spread(&v, i + 1, N_CELLS + 1);
+        n_of_cell++;
     }
     for (size_t j = 0; j < n_outputs; j++) {
         check(emucell_surrogate_output(surrogate, j, &v));
         print_variable("output", &v);
     }
 
+    /* All times of a cell lie side by side. A map without a time as input gives one result. */
+    const int has_time = n_of_cell < n_inputs;
+    const size_t n_times = has_time ? N_TIMES : 1;
     emucell_session *session = NULL;
     check(emucell_session_create(surrogate, NULL, &session));
-    const emucell_view in = emucell_view_of_structures(inputs, EMUCELL_F64, n, (uint32_t)n_inputs);
-    const emucell_view out = emucell_view_of_structures(outputs, EMUCELL_F64, n, (uint32_t)n_outputs);
-    check(emucell_evaluate(session, n, &in, &out));
+    const emucell_view in = emucell_view_of_arrays(inputs, EMUCELL_F64, N_CELLS, (uint32_t)n_of_cell, N_CELLS);
+    const emucell_view out =
+        emucell_view_of_structures(outputs, EMUCELL_F64, N_CELLS, (uint32_t)(n_times * n_outputs));
+    if (has_time)
+        check(emucell_evaluate_times(session, N_CELLS, n_of_cell ? &in : NULL, times, n_times, &out));
+    else
+        check(emucell_evaluate(session, N_CELLS, &in, &out));
 
-    for (size_t i = 0; i < n; i++) {
-        if (i % N_TIMES == 0)
-            printf("\ncell %d\n", (int)(i / N_TIMES));
-        for (size_t j = 0; j < n_inputs; j++)
-            printf("%10.4g", inputs[i * n_inputs + j]);
-        printf("   ->");
-        for (size_t j = 0; j < n_outputs; j++)
-            printf("%12.6f", outputs[i * n_outputs + j]);
+    for (size_t i = 0; i < N_CELLS; i++) {
+        printf("\ncell %d:", (int)i);
+        for (size_t j = 0; j < n_of_cell; j++)
+            printf("%10.4g", inputs[j * N_CELLS + i]);
+        for (size_t k = 0; k < n_times; k++) {
+            printf("\n");
+            if (has_time)
+                printf("%10.4g ->", times[k]);
+            for (size_t j = 0; j < n_outputs; j++)
+                printf("%12.6f", outputs[(i * n_times + k) * n_outputs + j]);
+        }
         printf("\n");
     }
 

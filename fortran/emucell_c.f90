@@ -385,6 +385,17 @@ module emucell_c
             type(emucell_view), intent(in) :: inputs, outputs
         end function
 
+        integer(c_int) function emucell_evaluate_times(session, n_cells, inputs, times, n_times, outputs) bind(c)
+            import :: c_double, c_int, c_ptr, c_size_t, emucell_view
+            type(c_ptr), value :: session
+            integer(c_size_t), value :: n_cells
+            ! None for a map of the time alone.
+            type(emucell_view), intent(in), optional :: inputs
+            real(c_double), intent(in) :: times(*)
+            integer(c_size_t), value :: n_times
+            type(emucell_view), intent(in) :: outputs
+        end function
+
         integer(c_int) function emucell_evaluation_init_sized(evaluation, struct_size) bind(c)
             import :: c_int, c_int32_t, emucell_evaluation
             type(emucell_evaluation), intent(inout) :: evaluation

@@ -26,9 +26,9 @@
 #include <stdint.h>
 
 #define EMUCELL_VERSION_MAJOR 0
-#define EMUCELL_VERSION_MINOR 5
+#define EMUCELL_VERSION_MINOR 6
 #define EMUCELL_VERSION_PATCH 0
-#define EMUCELL_VERSION "0.5.0"
+#define EMUCELL_VERSION "0.6.0"
 
 // Init functions learn from your program how much of a struct its header knows.
 #define emucell_cells_init(cells) emucell_cells_init_sized((cells), (uint32_t)sizeof(emucell_cells))
@@ -477,6 +477,31 @@ enum emucell_status emucell_evaluate(struct emucell_session *session,
 // else uses it meanwhile.
 enum emucell_status emucell_evaluate_parts(struct emucell_session *session,
                                            const struct emucell_evaluation *evaluation);
+
+// Evaluates a solution map at n_times times of the same cells, in the unit of its time: inputs is
+// n_cells × inputs without the one of role EMUCELL_TIME, otherwise in the surrogate's order (NULL if
+// the time is the only one); times is in the processor's memory; outputs is n_cells × n_times·outputs,
+// all of the first time, then of the next.
+//
+// Faster than as many calls of emucell_evaluate(), above all for few cells; what the network makes of
+// a cell alone and of a time alone is computed once where that is less work. Results agree with
+// emucell_evaluate() to rounding and do not depend on the other cells and times. On a GPU, with the
+// outputs in its memory, one launch for each 32 times is queued. emucell_counters counts each cell
+// once for each time. outputs shares no number with inputs and times. Allocates nothing within the
+// session's capacity. One thread at a time may use a session (EMUCELL_BUSY).
+// Errors: EMUCELL_INVALID_ARGUMENT (no input of role EMUCELL_TIME and EMUCELL_GUARD_FLAG among others),
+// EMUCELL_UNSUPPORTED (a session with a fallback function, which could not be told the time),
+// EMUCELL_BUSY, EMUCELL_POISONED; outputs stay as they were.
+//
+// # Safety
+// session is NULL or a live handle; the views are NULL or lead to as many elements as they say, and
+// times is NULL or leads to n_times numbers, which nobody else uses meanwhile.
+enum emucell_status emucell_evaluate_times(struct emucell_session *session,
+                                           size_t n_cells,
+                                           const struct emucell_view *inputs,
+                                           const double *times,
+                                           size_t n_times,
+                                           const struct emucell_view *outputs);
 
 // Advances cells in place by n_steps steps of length dt, in the unit of the surrogate's time.
 //

@@ -253,6 +253,21 @@ public:
         return emucell_evaluate_parts(raw(), &evaluation.raw());
     }
 
+    // Evaluates a solution map at all of times, in the unit of its time: inputs without the time, outputs of the first time,
+    // then of the next. A map of the time alone is given cells of its outputs only.
+    void evaluate_times(InputView inputs, Span<const double> times, OutputView outputs) {
+        finish(try_evaluate_times(inputs, times, outputs));
+    }
+    void evaluate_times(Span<const double> times, OutputView outputs) { finish(try_evaluate_times(times, outputs)); }
+    emucell_status try_evaluate_times(InputView inputs, Span<const double> times, OutputView outputs) noexcept {
+        begin();
+        return emucell_evaluate_times(raw(), outputs.n_cells, &inputs.raw, times.data(), times.size(), &outputs.raw);
+    }
+    emucell_status try_evaluate_times(Span<const double> times, OutputView outputs) noexcept {
+        begin();
+        return emucell_evaluate_times(raw(), outputs.n_cells, nullptr, times.data(), times.size(), &outputs.raw);
+    }
+
     // Advances cells in place by n_steps steps of dt, in the unit of the surrogate's time.
     void step(const Cells& cells, double dt, std::uint32_t n_steps = 1) { finish(try_step(cells, dt, n_steps)); }
     emucell_status try_step(const Cells& cells, double dt, std::uint32_t n_steps = 1) noexcept {

@@ -15,7 +15,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("format", &["surrogate", "program", "activation", "error"]),
     // The backend's GPUs, for solvers there.
     ("cell_model", &["backend", "view", "error"]),
-    ("backend", &["format", "surrogate", "program", "kernels", "activation", "view", "error"]),
+    (
+        "backend",
+        &["format", "surrogate", "program", "kernels", "activation", "view", "float_environment", "error"],
+    ),
     ("session", &["backend", "cell_model", "format", "surrogate", "view", "error"]),
     ("dataset", &["cell_model", "format", "view", "error"]),
     ("train", &["dataset", "surrogate", "program", "activation", "format", "cell_model", "view", "error"]),

@@ -177,6 +177,29 @@ fn inspect_and_bench_are_readable_by_programs_and_people() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn inspect_ends_quietly_when_nobody_reads() {
+    let folder = Folder::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emucell"));
+    let output = command.args(["inspect", &folder.text("step.onnx")]).stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), None, "ended by a signal");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn verbose_says_what_goes_on() {
+    let folder = Folder::new();
+    let arguments = ["bench", &folder.text("step.onnx"), "--batch", "64", "--json"];
+    let quiet = emucell(&arguments);
+    let verbose = emucell(&[&["--verbose"], &arguments[..]].concat());
+    assert!(quiet.status.success() && quiet.stderr.is_empty());
+    let messages = String::from_utf8(verbose.stderr).unwrap();
+    assert!(verbose.status.success() && messages.contains("session on cpu"), "{messages}");
+}
+
 #[test]
 fn every_command_has_help() {
     for command in ["", "generate", "train", "eval", "rollout", "inspect", "report", "bench", "build-engine"]

@@ -47,9 +47,28 @@ impl Drop for Handle {
     }
 }
 
-/// A session whose surrogate is gone already.
+/// A solution map (t, x0, x1) → three products of functions of x with functions of t, as the bytes of a file.
+fn solution_map() -> Vec<u8> {
+    let mut b = ProgramBuilder::new(3).unwrap();
+    let (t, x) = (b.slice(BlockId::INPUT, 0, 1).unwrap(), b.slice(BlockId::INPUT, 1, 2).unwrap());
+    let weights = (0..6).map(|i| (i % 5) as f32 * 0.2 - 0.4).collect();
+    let branch = b.dense(x, weights, vec![0.1; 3], Activation::Relu).unwrap();
+    let trunk = b.dense(t, vec![0.1, -0.2, 0.3], vec![1.0; 3], Activation::Relu).unwrap();
+    let y = b.binary(BinaryOperator::Multiply, branch, trunk).unwrap();
+    let variable = |name, role| Variable::new(name, "1", role).with_range(-2.0, 2.0);
+    let inputs =
+        vec![variable("t", Role::Time), variable("x0", Role::Parameter), variable("x1", Role::Parameter)];
+    let outputs = ["y0", "y1", "y2"].map(|name| variable(name, Role::State)).to_vec();
+    let surrogate = Surrogate::new(Kind::SolutionMap, inputs, outputs, b.finish(y)).unwrap();
+    emucell::format::onnx::to_bytes(&surrogate).unwrap()
+}
+
+/// A session of a step map whose surrogate is gone already.
 fn session(n_threads: u32, guard: u32) -> Handle {
-    let bytes = file();
+    session_of(&file(), n_threads, guard)
+}
+
+fn session_of(bytes: &[u8], n_threads: u32, guard: u32) -> Handle {
     let (mut surrogate, mut session) = (null_mut(), null_mut());
     // SAFETY: all pointers lead to what the functions ask for.
     unsafe {
@@ -211,6 +230,38 @@ fn evaluation_in_parts() {
     }
     assert_eq!(status, [EMUCELL_CELL_OUTSIDE_DOMAIN; N]);
     assert!(outputs.iter().all(|x| x.is_finite()) && (outputs[0] - outputs[N - 1]).abs() < 1e-5);
+}
+
+#[test]
+fn many_times_and_threads() {
+    let file = solution_map();
+    let times: Vec<f64> = (0..34).map(|k| 0.05 * f64::from(k)).collect();
+    // Lanes are times, then cells.
+    for (n_cells, n_times, n_threads) in [(3, 34, 1), (66, 2, 3)] {
+        let session = session_of(&file, n_threads, EMUCELL_GUARD_COUNT);
+        let x: Vec<f64> = (0..2 * n_cells).map(|i| 0.01 * i as f64).collect();
+        // Exactly so many numbers: one more is out of bounds.
+        let (mut y, mut one) = (vec![f64::MAX; n_cells * n_times * 3], [0.0f64; 3]);
+        let view = |first: *const f64, n_cells, n_variables| {
+            emucell_view_of_structures(first.cast_mut().cast(), EMUCELL_F64, n_cells, n_variables)
+        };
+        let (inputs, outputs) =
+            (view(x.as_ptr(), n_cells, 2), view(y.as_mut_ptr(), n_cells, 3 * n_times as u32));
+        // SAFETY: all pointers lead to what the functions ask for.
+        unsafe {
+            let times = times.as_ptr();
+            let status = emucell_evaluate_times(session.0, n_cells, &inputs, times, n_times, &outputs);
+            assert_eq!(status, OK, "{}", message());
+        }
+        for (i, y) in y.chunks(3).enumerate() {
+            let (cell, time) = (i / n_times, i % n_times);
+            let inputs = [times[time], x[2 * cell], x[2 * cell + 1]];
+            let (inputs, outputs) = (view(inputs.as_ptr(), 1, 3), view(one.as_mut_ptr(), 1, 3));
+            // SAFETY: as above.
+            unsafe { assert_eq!(emucell_evaluate(session.0, 1, &inputs, &outputs), OK) };
+            assert_eq!(y, one);
+        }
+    }
 }
 
 #[test]

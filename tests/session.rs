@@ -304,3 +304,37 @@ fn many_times_of_the_same_cells_are_evaluations_at_each() {
     }
     assert_eq!(found, before);
 }
+
+#[test]
+fn denormals_count_as_zero_within_and_stay_numbers_without() {
+    let mut b = ProgramBuilder::new(2).unwrap();
+    let (x, y) = (b.slice(BlockId::INPUT, 0, 1).unwrap(), b.slice(BlockId::INPUT, 1, 1).unwrap());
+    let product = b.binary(BinaryOperator::Multiply, x, y).unwrap();
+    let variable = |name| Variable::new(name, "1", Role::State);
+    let (inputs, outputs) = (vec![variable("x"), variable("y")], vec![variable("xy")]);
+    let surrogate = Arc::new(Surrogate::new(Kind::SolutionMap, inputs, outputs, b.finish(product)).unwrap());
+    for n_threads in [1, 2] {
+        let options = SessionOptions { n_threads, ..SessionOptions::default() };
+        let mut session = Session::new(surrogate.clone(), &options).unwrap();
+        let cells: Vec<f32> = (0..N_CELLS).flat_map(|_| [1e-20f32, 1e-20]).collect();
+        let mut products = vec![1f32; N_CELLS];
+        let inputs = View::array_of_structures(&cells, 2).unwrap();
+        let outputs = ViewMut::array_of_structures(&mut products, 1).unwrap();
+        session.evaluate(inputs, outputs, None).unwrap();
+        assert_eq!(products, [0.0; N_CELLS], "{n_threads} threads");
+    }
+    // A program that has denormals itself may divide by them: x / (x + c) at 0.
+    let mut b = ProgramBuilder::new(1).unwrap();
+    let c = b.constant([1e-40]).unwrap();
+    let sum = b.binary(BinaryOperator::Add, BlockId::INPUT, c).unwrap();
+    let quotient = b.binary(BinaryOperator::Divide, BlockId::INPUT, sum).unwrap();
+    let (inputs, outputs) = (vec![variable("x")], vec![variable("y")]);
+    let surrogate = Surrogate::new(Kind::SolutionMap, inputs, outputs, b.finish(quotient)).unwrap();
+    let mut session = Session::new(Arc::new(surrogate), &SessionOptions::default()).unwrap();
+    let mut quotients = [1f32; 3];
+    let x = View::array_of_structures(&[0f32, 1e-40, 1.0], 1).unwrap();
+    session.evaluate(x, ViewMut::array_of_structures(&mut quotients, 1).unwrap(), None).unwrap();
+    assert_eq!(quotients, [0.0, 0.5, 1.0]);
+    let tiny = std::hint::black_box(1e-20f32);
+    assert!(std::hint::black_box(tiny * tiny) > 0.0);
+}

@@ -89,6 +89,11 @@ fn onnx_runtime() {
 }
 
 #[test]
+fn times() {
+    run_client("times.c");
+}
+
+#[test]
 fn threads() {
     run_client("threads.c");
 }
@@ -117,7 +122,7 @@ fn cpp_wrapper() {
 }
 
 #[test]
-fn cpp_many_times() {
+fn cpp_times() {
     run_client("times.cpp");
 }
 

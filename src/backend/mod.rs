@@ -181,8 +181,8 @@ pub trait Backend: Send {
     /// A fault of the device or inside the backend; afterwards outputs may be partly written.
     unsafe fn evaluate(&mut self, job: &Evaluation<'_>) -> Result<Tally>;
 
-    /// Fills the outputs of the same cells at several times: those of the first time, then of the next. The input column
-    /// `time` is not read, and nobody is told of single cells. None, and nothing is done, if this backend has no faster
+    /// Fills the outputs of the same cells at several times: those of the first time, then of the next. What the input column
+    /// `time` holds does not matter, and nobody is told of single cells. None, and nothing is done, if this backend has no faster
     /// way than an evaluation for each time.
     ///
     /// # Safety

@@ -135,19 +135,14 @@ impl Border {
         flags: &[u8; TILE],
     ) {
         let is_inside = |i: usize| flags[i] & cell_status::OUTSIDE_DOMAIN == 0;
-        let all = self.check.guard != Guard::Fallback || (0..n_cells).all(is_inside);
-        let mut j = 0;
-        while j < to.len() {
-            let n = if all { self.outputs.at(j, n_cells) } else { 0 };
-            // SAFETY: as this function's contract says.
-            unsafe {
-                match all {
-                    true if n > 0 => self.outputs.store(&to[j], rows, &results[j..j + n]),
-                    true => store_tile(&to[j], rows, n_cells, &results[j].0),
-                    false => store_wanted(&to[j], rows, n_cells, &results[j].0, is_inside),
-                }
+        // SAFETY: as this function's contract says.
+        unsafe {
+            if self.check.guard != Guard::Fallback || (0..n_cells).all(is_inside) {
+                return store(&self.outputs, to, 0..to.len(), rows, n_cells, results);
             }
-            j += n.max(1);
+            for (column, TileColumn(numbers)) in to.iter().zip(results) {
+                store_wanted(column, rows, n_cells, numbers, is_inside);
+            }
         }
     }
 }
@@ -165,6 +160,32 @@ pub unsafe fn load(pairs: &Pairs, columns: &[Column], rows: Rows<'_>, n_cells: u
             match n {
                 0 => load_tile(&columns[j], rows, n_cells, &mut to[j].0),
                 _ => pairs.load(&columns[j], rows, &mut to[j..j + n]),
+            }
+        }
+        j += n.max(1);
+    }
+}
+
+/// Writes `results` to the `n_cells` cells in `rows` of as many of the columns; `pairs` are those of all columns.
+///
+/// # Safety
+/// As [`store_tile`]; the columns are those that were laid out.
+pub unsafe fn store(
+    pairs: &Pairs,
+    columns: &[Column],
+    wanted: Range<usize>,
+    rows: Rows<'_>,
+    n_cells: usize,
+    results: &[TileColumn],
+) {
+    let (first, mut j) = (wanted.start, wanted.start);
+    while j < wanted.end {
+        let n = pairs.at(j, n_cells);
+        // SAFETY: as this function's contract says.
+        unsafe {
+            match n {
+                0 => store_tile(&columns[j], rows, n_cells, &results[j - first].0),
+                _ => pairs.store(&columns[j], rows, &results[j - first..j - first + n]),
             }
         }
         j += n.max(1);

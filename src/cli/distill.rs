@@ -44,8 +44,8 @@ pub struct Distill {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     latent: Option<u32>,
 
-    /// Iterations of the training of networks, all rounds together [default: what the form needs]. Where the budget suffices for them,
-    /// the same command gives the same surrogate.
+    /// Iterations of the training of networks, all rounds together [default: what the form needs, and more as long as targets are missed
+    /// and time is left]. Where the budget suffices for them, the same command gives the same surrogate.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     iterations: Option<u64>,
 

@@ -23,6 +23,12 @@ pub struct Inspect {
 
 impl Inspect {
     pub fn run(&self) -> Result<()> {
+        // `emucell inspect x.onnx | head` ends like any other program there; Rust ignores the signal.
+        #[cfg(unix)]
+        // SAFETY: the default action of a signal, before any other thread was started.
+        unsafe {
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        }
         let surrogate = onnx::load(&self.file)?;
         if self.json {
             println!("{:#}", as_json(&surrogate));

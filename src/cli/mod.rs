@@ -35,6 +35,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use log::LevelFilter;
 
 use crate::error::{ErrorKind, Result};
 use crate::format::onnx;
@@ -44,6 +45,9 @@ use crate::surrogate::Surrogate;
 #[derive(Debug, Parser)]
 #[command(name = "emucell", version, propagate_version = true)]
 struct Cli {
+    /// Say on standard error what goes on within.
+    #[arg(short, long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -76,7 +80,11 @@ enum Command {
 /// Runs the command line of this process: exit code 0 if it worked, 1 with one line on standard
 /// error if not, 2 if the command line itself is wrong, 130 if Ctrl-C ended it.
 pub fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let Cli { verbose, command } = Cli::parse();
+    if verbose {
+        env_logger::Builder::new().filter_module("emucell", LevelFilter::Info).format_timestamp(None).init();
+    }
+    match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -190,18 +190,27 @@ impl<'a> Assembler<'a> {
             return Ok(());
         }
         let mut factors = Vec::new();
-        for product in new.iter().flat_map(|sum| sum.iter()) {
+        for product in new.iter().flat_map(|sum| &sum.products) {
             factors.push(self.columns_of(product)?);
         }
         let products = multiply(&mut self.builder, &factors)?;
         let products = gather(&mut self.builder, &products)?;
-        let of = new.iter().enumerate().flat_map(|(row, sum)| sum.iter().map(move |_| row));
+        let of = new.iter().enumerate().flat_map(|(row, sum)| sum.products.iter().map(move |_| row));
         let of: Vec<usize> = of.collect();
         let weights =
             (0..new.len()).flat_map(|row| of.iter().map(move |&r| if r == row { 1.0 } else { 0.0 }));
         let zeros = vec![0.0; new.len()];
         let block = self.builder.dense(products, weights.collect(), zeros, Activation::Linear)?;
-        self.sums.extend(new.into_iter().enumerate().map(|(i, sum)| (sum.clone(), (block, i))));
+        let mut places: Vec<Place> = (0..new.len()).map(|row| (block, row)).collect();
+        let dividing: Vec<usize> = (0..new.len()).filter(|&row| new[row].divides).collect();
+        if !dividing.is_empty() {
+            let below: Vec<Place> = dividing.iter().map(|&row| places[row]).collect();
+            let below = self.gather(&below)?;
+            let one = self.builder.constant([1.0])?;
+            let quotients = self.builder.binary(BinaryOperator::Divide, one, below)?;
+            dividing.iter().enumerate().for_each(|(i, &row)| places[row] = (quotients, i));
+        }
+        self.sums.extend(new.into_iter().cloned().zip(places));
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Where a surrogate is to hold: the states that were visited, and some way beyond.
 
 use crate::harvest::Visited;
+use crate::structure::{Role, Structure};
 
 /// How far beyond the visited range, as a part of its width …
 const BEYOND: f64 = 0.25;
@@ -10,10 +11,12 @@ const DRIFT: f64 = 0.05;
 /// The range of a state that looks like a probability: 0 and 1 are good values to ask at.
 pub const FRACTION: [f64; 2] = [0.0, 1.0];
 
-/// The range of every state in which tables hold. Fractions stay fractions, and what is positive stays so.
-pub fn domain(visited: &Visited) -> Vec<[f64; 2]> {
+/// The range of every state in which tables hold. Fractions stay fractions, and what is positive stays so. What buffers change is a
+/// concentration, however small it is.
+pub fn domain(visited: &Visited, structure: &Structure) -> Vec<[f64; 2]> {
     let widened = ranges(visited).into_iter().enumerate().map(|(state, [low, high])| {
-        if state > 0 && low >= 0.0 && high <= 1.0 && high > 0.01 {
+        let is_linear = !matches!(structure.states[state].role, Role::Voltage | Role::Nonlinear);
+        if is_linear && low >= 0.0 && high <= 1.0 && high > 0.01 {
             return FRACTION;
         }
         let drift = if state == 0 { 0.0 } else { DRIFT * low.abs().max(high.abs()) };

@@ -18,13 +18,15 @@ use crate::structure::StateIndex;
 const FINEST: [usize; 2] = [8192, 2048];
 /// A table of V of no more than so many functions may be so many times as fine.
 const FEW: (usize, usize) = (16, 4);
+/// Intervals of the tables with which the choice begins: of V, and of other states.
+const FIRST: [usize; 2] = [2048, 512];
 /// Intervals of the coarsest table.
 const COARSEST: usize = 64;
 /// Visited cells at which one step is compared.
 const SAMPLES: usize = 3_000;
 /// A sum of terms whose steps depart more than this from the model's, as a part of all that happens to the state, does not
-/// describe it.
-const DESCRIBES: f64 = 1e-2;
+/// describe it: a network is hardly better than that.
+const DESCRIBES: f64 = 3e-2;
 /// A finer table that does not take this part of some state's error away is not worth its memory.
 const GAIN: f64 = 0.1;
 /// Relative errors that single precision has anyway.
@@ -104,7 +106,13 @@ impl Exact {
             steps: Steps::new(asker, visited)?,
             intervals: BTreeMap::new(),
         };
-        exact.sample(quantities, asker, ranges)?;
+        for (&variable, functions) in &exact.layout.functions {
+            let n = FIRST[usize::from(variable.state != 0)];
+            let samples = Samples::new(quantities, asker, functions, ranges[variable.state], n)?;
+            exact.samples.insert(variable, samples);
+            exact.intervals.insert(variable, n);
+        }
+        exact.refine_beyond(DESCRIBES, quantities, asker)?;
         let errors = exact.errors()?;
         let described = |s: &StateIndex| errors[*s] <= DESCRIBES;
         let wrong: Vec<StateIndex> = exact.formula.summed.iter().copied().filter(|s| !described(s)).collect();
@@ -112,22 +120,31 @@ impl Exact {
             log::info!("not described by terms: {wrong:?}, errors {errors:?}");
             exact.formula.give_up(&wrong);
             exact.layout = Layout::new(&exact.formula);
-            exact.sample(quantities, asker, ranges)?;
+            exact.forget();
         }
+        exact.refine_beyond(accuracy, quantities, asker)?;
         exact.coarsen(accuracy)?;
         Ok(exact)
     }
 
-    fn sample(&mut self, quantities: &Quantities, asker: &mut Asker, ranges: &[[f64; 2]]) -> Result<()> {
-        self.samples.clear();
-        self.intervals.clear();
-        for (&variable, functions) in &self.layout.functions {
-            let n = finest(variable, functions.len());
-            let samples = Samples::new(quantities, asker, functions, ranges[variable.state], n)?;
-            self.samples.insert(variable, samples);
-            self.intervals.insert(variable, n);
+    /// Forgets the samples of functions that are not laid out any more.
+    fn forget(&mut self) {
+        let functions = &self.layout.functions;
+        self.samples.retain(|variable, _| functions.contains_key(variable));
+        self.intervals.retain(|variable, _| functions.contains_key(variable));
+        self.samples.iter_mut().for_each(|(variable, samples)| samples.keep(&functions[variable]));
+    }
+
+    /// Halves spacings for the states whose single steps depart by more than `accuracy` (relative), as long as that helps.
+    fn refine_beyond(&mut self, accuracy: f64, quantities: &Quantities, asker: &mut Asker) -> Result<()> {
+        loop {
+            let errors = self.errors()?;
+            let summed = self.formula.summed.iter().chain(&self.formula.gates);
+            let wanting: Vec<StateIndex> = summed.copied().filter(|s| errors[*s] > accuracy).collect();
+            if wanting.is_empty() || !self.refine_for(&wanting, quantities, asker)? {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Makes one table after the other as coarse as `accuracy` allows.
@@ -156,19 +173,34 @@ impl Exact {
     }
 
     /// Halves the spacing of the tables whose spacing shows in single steps; false if it does in none.
-    pub fn refine(&mut self) -> Result<bool> {
+    pub fn refine(&mut self, quantities: &Quantities, asker: &mut Asker) -> Result<bool> {
+        let all: Vec<StateIndex> = (0..self.n_states()).collect();
+        self.refine_for(&all, quantities, asker)
+    }
+
+    /// Halves the spacing of the tables whose spacing shows in single steps of `states`; false if it does in none.
+    fn refine_for(
+        &mut self,
+        states: &[StateIndex],
+        quantities: &Quantities,
+        asker: &mut Asker,
+    ) -> Result<bool> {
         let mut errors = self.errors()?;
         let mut refined = false;
         let variables: Vec<Coordinate> = self.intervals.keys().copied().collect();
         for variable in variables {
             let n = self.intervals[&variable];
-            if n >= self.samples[&variable].finest() {
-                continue;
+            let samples = self.samples.get_mut(&variable).expect("sampled");
+            if n >= samples.finest() {
+                if n >= finest(variable, self.layout.functions[&variable].len()) {
+                    continue;
+                }
+                samples.refine(quantities, asker)?;
             }
             self.intervals.insert(variable, 2 * n);
             let finer = self.errors()?;
-            let better = |(new, old): (&f64, &f64)| *old > ROUNDING && *new < (1.0 - GAIN) * old;
-            if finer.iter().zip(&errors).any(better) {
+            let better = |&s: &StateIndex| errors[s] > ROUNDING && finer[s] < (1.0 - GAIN) * errors[s];
+            if states.iter().any(better) {
                 (errors, refined) = (finer, true);
             } else {
                 self.intervals.insert(variable, n);

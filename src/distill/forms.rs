@@ -28,7 +28,7 @@ pub fn distill(
     go_on: &dyn Fn() -> bool,
 ) -> Result<Distilled> {
     let began = Instant::now();
-    let domain = domain::domain(visited);
+    let domain = domain::domain(visited, structure);
     progress("pacing the model");
     let closed_loop =
         ClosedLoop::new(model, structure.dt, options.pulse, &options.cycle_lengths, options.beats, long)?;

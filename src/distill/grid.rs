@@ -40,8 +40,7 @@ pub struct Tabulated {
 /// Values of functions of one state on a fine grid, from which tables of any coarser spacing are made.
 #[derive(Clone, Debug)]
 pub struct Samples {
-    variable: Coordinate,
-    width: usize,
+    functions: Vec<Function>,
     first: f32,
     /// Rows of the finest table in a unit of the state; values lie at half rows.
     rows_per_unit: f32,
@@ -61,32 +60,70 @@ impl Samples {
     ) -> Result<Self> {
         let range = finite_range(quantities, asker, functions, range)?;
         let jumps = find_jumps(quantities, asker, functions, range)?;
-        let width = functions.len();
         let first = range[0] as f32;
         let rows_per_unit = (n as f64 / (range[1] - range[0])) as f32;
-        let x = |half_row: usize| f64::from(first) + half_row as f64 / (2.0 * f64::from(rows_per_unit));
-        let xs: Vec<f64> = (0..=2 * n).map(x).collect();
+        let mut samples =
+            Self { functions: functions.to_vec(), first, rows_per_unit, values: Vec::new(), jumps };
+        samples.values = samples.at(quantities, asker, 0..=2 * n)?;
+        Ok(samples)
+    }
+
+    /// Samples between the samples, for tables of twice as many intervals.
+    pub fn refine(&mut self, quantities: &Quantities, asker: &mut Asker) -> Result<()> {
+        self.rows_per_unit *= 2.0;
+        let between = self.at(quantities, asker, (1..4 * self.finest()).step_by(2))?;
+        let width = self.functions.len();
+        let mut between = between.chunks(width);
+        let row_after = |row: &[f64]| [row, between.next().unwrap_or(&[])].concat();
+        self.values = self.values.chunks(width).flat_map(row_after).collect();
+        Ok(())
+    }
+
+    /// Forgets all functions but `kept`.
+    pub fn keep(&mut self, kept: &[Function]) {
+        let column = |f: &Function| self.functions.iter().position(|own| own == f).expect("sampled");
+        let columns: Vec<usize> = kept.iter().map(column).collect();
+        let pick = |row: &[f64]| columns.iter().map(|&c| row[c]).collect::<Vec<f64>>();
+        self.values = self.values.chunks(self.functions.len()).flat_map(pick).collect();
+        for jump in &mut self.jumps {
+            (jump.heights, jump.bends) = (pick(&jump.heights), pick(&jump.bends));
+        }
+        self.jumps.retain(|jump| jump.heights.iter().chain(&jump.bends).any(|x| *x != 0.0));
+        self.functions = kept.to_vec();
+    }
+
+    /// Values at half rows without the jumps, half row after half row.
+    fn at(
+        &self,
+        quantities: &Quantities,
+        asker: &mut Asker,
+        half_rows: impl Iterator<Item = usize>,
+    ) -> Result<Vec<f64>> {
+        let (functions, width) = (&self.functions, self.functions.len());
+        let x =
+            |half_row: usize| f64::from(self.first) + half_row as f64 / (2.0 * f64::from(self.rows_per_unit));
+        let xs: Vec<f64> = half_rows.map(x).collect();
         let mut values = finite_values(quantities, asker, functions, &xs)?;
         for (&x, row) in xs.iter().zip(values.chunks_mut(width)) {
             for (j, value) in row.iter_mut().enumerate() {
-                *value -= jumps.iter().map(|jump| jump.value(j, x)).sum::<f64>();
+                *value -= self.jumps.iter().map(|jump| jump.value(j, x)).sum::<f64>();
             }
         }
         if let Some(i) = values.iter().position(|v| !(*v as f32).is_finite()) {
             return Err(Error::numeric(format!(
                 "{:?} is {} where state {} is {}",
-                functions[i % width].sections.first().map(|s| s.quantity),
+                functions[i % width].quantity(),
                 values[i],
                 functions[0].variable().state,
                 xs[i / width]
             )));
         }
-        Ok(Self { variable: functions[0].variable(), width, first, rows_per_unit, values, jumps })
+        Ok(values)
     }
 
     /// Intervals of the finest table.
     pub fn finest(&self) -> usize {
-        (self.values.len() / self.width - 1) / 2
+        (self.values.len() / self.functions.len() - 1) / 2
     }
 
     /// The table of `n` intervals, a power of two.
@@ -94,11 +131,11 @@ impl Samples {
     /// Row values are those of the best approximation in the mean, not of the interpolant: its error has no bias within an
     /// interval, so that it cancels as a cell passes through.
     pub fn table(&self, n: usize) -> Tabulated {
-        let stride = self.finest() / n;
-        let at = |half_row: usize, j: usize| self.values[half_row * stride * self.width + j];
-        let mut rows = Vec::with_capacity((n + 1) * self.width);
+        let (stride, width) = (self.finest() / n, self.functions.len());
+        let at = |half_row: usize, j: usize| self.values[half_row * stride * width + j];
+        let mut rows = Vec::with_capacity((n + 1) * width);
         for i in 0..=n {
-            for j in 0..self.width {
+            for j in 0..width {
                 let bend = match i == 0 || i == n {
                     true => 0.0,
                     false => at(2 * i - 1, j) - 2.0 * at(2 * i, j) + at(2 * i + 1, j),
@@ -107,12 +144,13 @@ impl Samples {
             }
         }
         let rows_per_unit = self.rows_per_unit / stride as f32;
-        let table = Table { first: self.first, rows_per_unit, width: self.width, values: rows };
-        Tabulated { variable: self.variable, table, jumps: self.jumps.clone() }
+        let table = Table { first: self.first, rows_per_unit, width, values: rows };
+        Tabulated { variable: self.functions[0].variable(), table, jumps: self.jumps.clone() }
     }
 }
 
-/// Values of functions, with isolated places at which a formula divides zero by zero filled in from their neighbourhood.
+/// Values of functions, with isolated places at which a formula divides zero by zero filled in from their neighbourhood, and fractions
+/// continued by constants to where what they are divided by vanishes: there they do not matter.
 fn finite_values(
     quantities: &Quantities,
     asker: &mut Asker,
@@ -134,6 +172,19 @@ fn finite_values(
             values[i * width + j] = 0.5 * (found[2 * k * width + j] + found[(2 * k + 1) * width + j]);
         }
     }
+    for j in (0..width).filter(|&j| !functions[j].fractions.is_empty()) {
+        let column = |i: usize| i * width + j;
+        for i in 1..xs.len() {
+            if !values[column(i)].is_finite() {
+                values[column(i)] = values[column(i - 1)];
+            }
+        }
+        for i in (0..xs.len() - 1).rev() {
+            if !values[column(i)].is_finite() {
+                values[column(i)] = values[column(i + 1)];
+            }
+        }
+    }
     Ok(values)
 }
 
@@ -152,7 +203,13 @@ fn finite_range(
     let low = (0..=n / 2).rev().take_while(|&i| good(i)).last();
     let high = (n / 2..=n).take_while(|&i| good(i)).last();
     match (low, high) {
-        (Some(low), Some(high)) if high > low => Ok([xs[low], xs[high]]),
+        (Some(low), Some(high)) if high > low => {
+            if high - low < n {
+                let of = functions[0].variable().state;
+                log::info!("functions of state {of} are not finite beyond {} and {}", xs[low], xs[high]);
+            }
+            Ok([xs[low], xs[high]])
+        }
         _ => Err(Error::numeric(format!(
             "a function of state {} is not finite",
             functions[0].variable().state

@@ -20,6 +20,9 @@ const RATE: f64 = 5e-3;
 /// Iterations of all rounds, where the budget suffices.
 const ITERATIONS: f64 = 150_000.0;
 
+/// States that become smaller than this are as good as zero, which saturates nothing.
+const LEAST: f64 = 1e-20;
+
 /// One network and what it learns.
 struct Task {
     state: StateIndex,
@@ -77,7 +80,7 @@ impl<'a> Learner<'a> {
             features.push(Feature::State(parent));
             let column = || (0..visited.len()).map(|i| visited.cell(i)[parent]);
             let (low, high) = (column().fold(f64::MAX, f64::min), column().fold(f64::MIN, f64::max));
-            if parent > 0 && low > 0.0 && high > 4.0 * low && high < 100.0 {
+            if parent > 0 && low > LEAST && high > 4.0 * low && high < 100.0 {
                 let half = (low * high).sqrt();
                 features.push(Feature::Saturation { state: parent, half });
             }

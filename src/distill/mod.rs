@@ -8,6 +8,7 @@ mod closed_loop;
 mod domain;
 mod exact;
 mod factor;
+mod family;
 #[cfg(feature = "train")]
 mod fit;
 #[cfg(not(feature = "train"))]
@@ -85,8 +86,8 @@ pub struct Options {
     pub cycle_lengths: Vec<f64>,
     /// Beats at each of them.
     pub beats: u32,
-    /// Iterations of the training of networks, of all rounds together; none leaves them to the form. Where the budget suffices, results
-    /// do not depend on the clock.
+    /// Iterations of the training of networks, of all rounds together; none leaves them to the form, and adds rounds as long as the target
+    /// is missed and time is left. Where the planned rounds end before the budget, results do not depend on the clock until then.
     pub iterations: Option<u64>,
     /// Time for the training of networks.
     pub budget: Duration,
@@ -137,9 +138,9 @@ const WORTH: f64 = 0.8;
 /// Relative departure of single steps with which the choice of the spacing begins.
 const ONE_STEP: f64 = 1e-3;
 
-/// Errors of separated functions, as a part of the median increment: coarse ones make fewer products, finer ones follow where they do
+/// Errors of separated functions, as a part of the typical increment: coarse ones make fewer products, finer ones follow where they do
 /// not suffice.
-const SEPARATIONS: [f64; 3] = [1e-3, 1e-4, 1e-5];
+const SEPARATIONS: [f64; 3] = [3e-3, 3e-4, 3e-5];
 
 /// Of the harvests for networks: time in ms and cells. Tables need to know the domain only; networks every corner of it.
 const LEARNED_FROM: (f64, usize) = (1500.0, 96);
@@ -160,7 +161,7 @@ pub fn distill(
     go_on: &dyn Fn() -> bool,
 ) -> Result<Distilled> {
     let began = Instant::now();
-    let domain = domain::domain(visited);
+    let domain = domain::domain(visited, structure);
     if options.form != Form::Structured {
         return forms::distill(model, visited, structure, long, options, progress, go_on);
     }
@@ -170,7 +171,15 @@ pub fn distill(
     let mut asker = Asker::new(model, structure.dt);
     let quantities = Quantities::new(structure, &asker, &domain)?;
     progress("tabulating");
-    let mut exact = Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, SEPARATIONS[0])?;
+    let mut separations = SEPARATIONS.iter();
+    let take_apart = |asker: &mut Asker, separation: f64| {
+        Exact::new(&quantities, asker, visited, &domain, ONE_STEP, separation)
+    };
+    let mut exact = take_apart(&mut asker, *separations.next().expect("there are some"))?;
+    // What coarse sums do not describe, finer ones may.
+    if !exact.formula.unknown.is_empty() {
+        exact = take_apart(&mut asker, *separations.next().expect("there are some"))?;
+    }
     let initial_state = asker.initial_state().to_vec();
     let make = |program| surrogate(structure, &domain, &initial_state, program);
     let depart = |surrogate: &Surrogate| {
@@ -182,7 +191,7 @@ pub fn distill(
     let mut best: Option<(Surrogate, Departure)> = None;
     let mut seconds_before = 0.0;
     if exact.formula.unknown.is_empty() {
-        'separations: for finer in SEPARATIONS[1..].iter().map(Some).chain([None]) {
+        'separations: loop {
             let mut before = f64::INFINITY;
             loop {
                 let surrogate = make(exact.program(&[])?)?;
@@ -197,15 +206,15 @@ pub fn distill(
                     break 'separations;
                 }
                 // Tables that are not what limits are not refined further.
-                if !is_worth(departure.apd90, before) || !exact.refine()? {
+                if !is_worth(departure.apd90, before) || !exact.refine(&quantities, &mut asker)? {
                     break;
                 }
                 before = departure.apd90;
             }
             let met = best.as_ref().is_some_and(|(_, b)| b.apd90 <= SEPARATION_SHARE * options.apd90);
-            let Some(&finer) = finer.filter(|_| !met) else { break };
+            let Some(&finer) = separations.next().filter(|_| !met) else { break };
             progress("separating more finely");
-            let finer = Exact::new(&quantities, &mut asker, visited, &domain, ONE_STEP, finer)?;
+            let finer = take_apart(&mut asker, finer)?;
             if !finer.formula.unknown.is_empty() || finer.formula.n_products() == exact.formula.n_products() {
                 break;
             }

@@ -1,18 +1,23 @@
 //! The functions of which increments are made, each once however many increments and products it is part of.
 
-use super::function::{Coordinate, Function};
+use super::factor::largest;
+use super::family::multiple;
+use super::function::{Coordinate, Function, Sections};
 use super::quantity::Quantity;
-use super::separate::Separator;
+use super::separate::{Product, Separator};
 use crate::error::Result;
 use crate::structure::{Increment, StateIndex, Sum};
 
 /// A product of states, repeated where a power is meant.
 pub type Powers = Vec<Coordinate>;
 
-/// Where a function enters: weight · function · powers is part of the increment of `target`.
+/// Where a function enters: weight · function · Π functions · powers is part of the increment of `target`.
 #[derive(Clone, Debug)]
 pub struct Use {
     pub weight: f64,
+    /// Functions of one state, and their largest product.
+    pub functions: Product,
+    pub largest: f64,
     pub powers: Powers,
     pub target: StateIndex,
 }
@@ -27,54 +32,176 @@ pub struct Piece {
 
 /// Two functions are multiples of each other if no more than this part of their root mean square is left.
 const SAME: f64 = 1e-6;
-/// Functions of which another may be the sum.
+/// Functions of which another may be the sum: any that are found, and those that are multiplied with the same powers.
 const ADDENDS: usize = 3;
+const ALIKE: usize = 8;
+
+/// A coefficient or a remainder of an increment, without its factors of one state.
+struct Whole<'s> {
+    function: Function,
+    values: Vec<f64>,
+    increment: &'s Increment,
+    /// What it is a product of, by the structure.
+    sums: Vec<&'s Sum>,
+    one_use: Use,
+}
 
 /// What the increments are sums of; functions that are sums of others are not among them.
 pub fn pieces(separator: &mut Separator) -> Result<Vec<Piece>> {
     let structure = separator.quantities.structure();
-    let mut found: Vec<(Function, Powers, StateIndex)> = Vec::new();
+    let mut wholes: Vec<Whole> = Vec::new();
+    let mut singles: Vec<(Function, Vec<f64>)> = Vec::new();
     for (i, increment) in structure.increments.iter().enumerate() {
         let coordinate = |state: StateIndex| Coordinate { state, after: increment.after.contains(&state) };
-        let mut add = |quantity, parents: &[StateIndex], sums: &[Sum], powers: Powers| {
-            let whole = Function::of(quantity, coordinates(increment, parents));
-            for function in summands(whole, sums, increment, separator.quantities.reference()) {
-                found.push((function, powers.clone(), increment.state));
-            }
-        };
+        let mut parts: Vec<(Quantity, &[StateIndex], &[Sum], Powers)> = Vec::new();
         for (group, of_group) in increment.groups.iter().enumerate() {
             for (monomial, product) in of_group.monomials.iter().enumerate() {
                 let power =
                     |&(state, exponent): &(StateIndex, u32)| vec![coordinate(state); exponent as usize];
                 let quantity = Quantity::Coefficient { increment: i, group, monomial };
                 let powers = product.exponents.iter().flat_map(power).collect();
-                add(quantity, &product.parents, &product.coefficient, powers);
+                parts.push((quantity, &product.parents, &product.coefficient, powers));
             }
         }
-        add(
-            Quantity::Remainder { increment: i },
-            &increment.remainder_parents,
-            &increment.remainder,
-            Vec::new(),
-        );
+        let remainder = Quantity::Remainder { increment: i };
+        parts.push((remainder, &increment.remainder_parents, &increment.remainder, Vec::new()));
+        for (quantity, parents, sums, powers) in parts {
+            let function = Function::of(quantity, coordinates(increment, parents));
+            let values = separator.values(&function)?;
+            let target = increment.state;
+            let one_use = Use { weight: 1.0, functions: Vec::new(), largest: 1.0, powers, target };
+            let mut whole = Whole { function, values, increment, sums: sums.iter().collect(), one_use };
+            whole.split(separator, &mut singles)?;
+            wholes.push(whole);
+        }
     }
     // Sums come after what they may be sums of.
-    found.sort_by_key(|(function, _, target)| (function.variables.len(), *target == 0));
+    wholes.sort_by_key(|w| (w.function.variables.len(), w.one_use.target == 0));
     let mut pieces: Vec<Piece> = Vec::new();
-    for (function, powers, target) in found {
-        let values = separator.values(&function)?;
-        let one = Use { weight: 1.0, powers, target };
-        let noise = function.noise(separator.quantities);
-        match sum_of(&pieces, &function, &values, noise) {
-            Some(sum) => {
-                for (k, weight) in sum {
-                    pieces[k].uses.push(Use { weight, ..one.clone() });
-                }
+    for whole in wholes {
+        if whole.use_pieces(&mut pieces, &whole.function, &whole.values, separator) {
+            continue;
+        }
+        for function in whole.summands(separator.quantities.reference()) {
+            let values = separator.values(&function)?;
+            if !whole.use_pieces(&mut pieces, &function, &values, separator) {
+                pieces.push(Piece { function, values, uses: vec![whole.one_use.clone()] });
             }
-            None => pieces.push(Piece { function, values, uses: vec![one] }),
         }
     }
     Ok(pieces)
+}
+
+impl Whole<'_> {
+    /// Takes factors of one state apart, which are among the `known` ones if they can be.
+    fn split(&mut self, separator: &mut Separator, known: &mut Vec<(Function, Vec<f64>)>) -> Result<()> {
+        if self.sums.len() < 2 || self.values.iter().any(|v| !v.is_finite()) {
+            return Ok(());
+        }
+        let pivot =
+            |values: &[f64]| (0..values.len()).max_by(|&a, &b| values[a].abs().total_cmp(&values[b].abs()));
+        let mut kept = Vec::new();
+        for sum in std::mem::take(&mut self.sums) {
+            let own = |v: &&Coordinate| sum.parts.iter().any(|part| part.parents.contains(&v.state));
+            let of_sum: Vec<Coordinate> = self.function.variables.iter().filter(own).copied().collect();
+            let others: Vec<Coordinate> =
+                self.function.variables.iter().filter(|v| !of_sum.contains(v)).copied().collect();
+            kept.push(sum);
+            let (&[_], false, Some(pivot)) = (&of_sum[..], others.is_empty(), pivot(&self.values)) else {
+                continue;
+            };
+            let points = separator.places.of(&self.function.variables);
+            let n = self.function.variables.len();
+            let place = &points[pivot * n..][..n];
+            let single = self.function.section(&of_sum, place).scaled(1.0 / self.values[pivot]);
+            let rest = self.function.section(&others, place);
+            let (of_single, of_rest) = (separator.values(&single)?, separator.values(&rest)?);
+            let left: f64 =
+                (0..of_rest.len()).map(|k| (of_single[k] * of_rest[k] - self.values[k]).powi(2)).sum();
+            let tolerated = self.tolerated(&self.values, self.function.noise(separator.quantities));
+            if left > tolerated || left.is_nan() {
+                continue;
+            }
+            kept.pop();
+            let same = |(function, values): &(Function, Vec<f64>)| {
+                multiple(&of_single, values).filter(|_| function.variables == single.variables)
+            };
+            let found = known.iter().find_map(|k| same(k).map(|factor| (k.0.clone(), factor, largest(&k.1))));
+            let (function, factor, most) = found.unwrap_or_else(|| {
+                known.push((single.clone(), of_single.clone()));
+                (single, 1.0, largest(&of_single))
+            });
+            (self.function, self.values) = (rest, of_rest);
+            self.one_use.functions.push(function);
+            self.one_use.weight *= factor;
+            self.one_use.largest *= most;
+        }
+        self.sums = kept;
+        Ok(())
+    }
+
+    /// Square of what may be left of a function.
+    fn tolerated(&self, values: &[f64], noise: f64) -> f64 {
+        SAME * SAME * dot(values, values) + noise * noise * values.len() as f64
+    }
+
+    /// Has pieces that add up to a function used, if there are any.
+    fn use_pieces(
+        &self,
+        pieces: &mut [Piece],
+        function: &Function,
+        values: &[f64],
+        separator: &Separator,
+    ) -> bool {
+        let within = |p: &Piece| p.function.variables.iter().all(|v| function.variables.contains(v));
+        let inside: Vec<usize> = (0..pieces.len()).filter(|&k| within(&pieces[k])).collect();
+        let is_alike = |k: &usize| pieces[*k].uses.iter().any(|u| u.powers == self.one_use.powers);
+        let alike: Vec<usize> = inside.iter().copied().filter(is_alike).collect();
+        let tolerated = self.tolerated(values, function.noise(separator.quantities));
+        let sum = sum_of(pieces, &inside, 1, values, tolerated)
+            .or_else(|| sum_of(pieces, &alike, ALIKE, values, tolerated))
+            .or_else(|| sum_of_two(pieces, &inside, values, tolerated))
+            .or_else(|| sum_of(pieces, &inside, ADDENDS, values, tolerated));
+        let Some(sum) = sum else { return false };
+        for (k, weight) in sum {
+            pieces[k].uses.push(Use { weight: weight * self.one_use.weight, ..self.one_use.clone() });
+        }
+        true
+    }
+
+    /// The whole as a sum of functions of fewer states, one for each part of the sum that the structure found.
+    ///
+    /// Parts may share states: what two of them have in common, the others being held at the reference, counts once, in the first.
+    fn summands(&self, reference: &[f64]) -> Vec<Function> {
+        let parts = match self.sums[..] {
+            [sum] if sum.parts.len() > 1 => &sum.parts,
+            _ => return vec![self.function.clone()],
+        };
+        let place: Vec<f64> = self.function.variables.iter().map(|v| reference[v.state]).collect();
+        // Inclusion and exclusion: +1 for each part, then −1 for what it shares with what went before, and so on.
+        let mut signed: Vec<(Vec<StateIndex>, f64)> = Vec::new();
+        let mut functions = Vec::new();
+        for part in parts {
+            let mut own = vec![(part.parents.clone(), 1.0)];
+            for (states, sign) in &signed {
+                let common = states.iter().copied().filter(|s| part.parents.contains(s)).collect();
+                own.push((common, -sign));
+            }
+            let variables = coordinates(self.increment, &part.parents);
+            let mut function = Function::of_sections(Sections::default(), variables.clone());
+            for (states, sign) in &own {
+                let of: Vec<Coordinate> =
+                    variables.iter().copied().filter(|v| states.contains(&v.state)).collect();
+                let section = self.function.section(&of, &place);
+                // A function of fewer states is one of more, of which it ignores some.
+                function.add(&Function { variables: variables.clone(), ..section }, *sign);
+            }
+            function.sections.all.retain(|s| s.weight != 0.0);
+            functions.push(function);
+            signed.extend(own);
+        }
+        functions
+    }
 }
 
 fn coordinates(increment: &Increment, states: &[StateIndex]) -> Vec<Coordinate> {
@@ -85,54 +212,54 @@ fn coordinates(increment: &Increment, states: &[StateIndex]) -> Vec<Coordinate> 
     if all.is_empty() { vec![Coordinate::before(0)] } else { all }
 }
 
-/// `whole` as a sum of functions of fewer states, one for each part of the sum that the structure found.
-///
-/// Parts may share states: what two of them have in common, the others being held at the reference, counts once, in the first.
-fn summands(whole: Function, sums: &[Sum], increment: &Increment, reference: &[f64]) -> Vec<Function> {
-    let parts = match sums {
-        [sum] if sum.parts.len() > 1 => &sum.parts,
-        _ => return vec![whole],
-    };
-    let place: Vec<f64> = whole.variables.iter().map(|v| reference[v.state]).collect();
-    // Inclusion and exclusion: +1 for each part, then −1 for what it shares with what went before, and so on.
-    let mut signed: Vec<(Vec<StateIndex>, f64)> = Vec::new();
-    let mut functions = Vec::new();
-    for part in parts {
-        let mut own = vec![(part.parents.clone(), 1.0)];
-        for (states, sign) in &signed {
-            let common = states.iter().copied().filter(|s| part.parents.contains(s)).collect();
-            own.push((common, -sign));
-        }
-        let variables = coordinates(increment, &part.parents);
-        let mut function = Function { variables: variables.clone(), constant: 0.0, sections: Vec::new() };
-        for (states, sign) in &own {
-            let of: Vec<Coordinate> =
-                variables.iter().copied().filter(|v| states.contains(&v.state)).collect();
-            let section = whole.section(&of, &place);
-            // A function of fewer states is one of more, of which it ignores some.
-            function.add(&Function { variables: variables.clone(), ..section }, *sign);
-        }
-        function.sections.retain(|s| s.weight != 0.0);
-        functions.push(function);
-        signed.extend(own);
-    }
-    functions
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Numbers of pieces and weights with which they add up to a function of these `values`, but for its `noise`, if they do.
-fn sum_of(pieces: &[Piece], function: &Function, values: &[f64], noise: f64) -> Option<Vec<(usize, f64)>> {
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let tolerated = SAME * SAME * dot(values, values) + noise * noise * values.len() as f64;
-    let within = |p: &Piece| p.function.variables.iter().all(|v| function.variables.contains(v));
+/// The two of `candidates` and the weights with which they add up to a function of these `values`, if they do.
+fn sum_of_two(
+    pieces: &[Piece],
+    candidates: &[usize],
+    values: &[f64],
+    tolerated: f64,
+) -> Option<Vec<(usize, f64)>> {
+    let of: Vec<&[f64]> = candidates.iter().map(|&k| &pieces[k].values[..]).collect();
+    let squares: Vec<f64> = of.iter().map(|a| dot(a, a)).collect();
+    let shares: Vec<f64> = of.iter().map(|a| dot(a, values)).collect();
+    for i in 0..of.len() {
+        for j in 0..i {
+            let mixed = dot(of[i], of[j]);
+            let determinant = squares[i] * squares[j] - mixed * mixed;
+            let a = (shares[i] * squares[j] - shares[j] * mixed) / determinant;
+            let b = (shares[j] * squares[i] - shares[i] * mixed) / determinant;
+            let left = |k: usize| (values[k] - a * of[i][k] - b * of[j][k]).powi(2);
+            // Most pairs are excluded by a few places.
+            let few: f64 = (0..values.len()).step_by(16).map(left).sum();
+            if few <= tolerated && (0..values.len()).map(left).sum::<f64>() <= tolerated {
+                return Some(vec![(candidates[i], a), (candidates[j], b)]);
+            }
+        }
+    }
+    None
+}
+
+/// Up to `most` of `candidates` and the weights with which they add up to a function of these `values`, if they do.
+fn sum_of(
+    pieces: &[Piece],
+    candidates: &[usize],
+    most: usize,
+    values: &[f64],
+    tolerated: f64,
+) -> Option<Vec<(usize, f64)>> {
     let mut left = values.to_vec();
     // Gram–Schmidt: each chosen piece without what the earlier ones have of it, and how it is made of them.
     let mut chosen: Vec<(usize, Vec<f64>, Vec<f64>)> = Vec::new();
-    while chosen.len() < ADDENDS {
+    while chosen.len() < most {
         let share = |k: &usize| {
             let piece = &pieces[*k].values;
             dot(&left, piece).powi(2) / dot(piece, piece)
         };
-        let free = (0..pieces.len()).filter(|&k| within(&pieces[k]) && chosen.iter().all(|c| c.0 != k));
+        let free = candidates.iter().copied().filter(|k| chosen.iter().all(|c| c.0 != *k));
         let best = free.filter(|k| share(k).is_finite()).max_by(|a, b| share(a).total_cmp(&share(b)))?;
         let mut direction = pieces[best].values.clone();
         let mut combination = vec![0.0; chosen.len()];

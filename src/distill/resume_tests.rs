@@ -90,11 +90,17 @@ fn a_training_interrupted_anywhere_ends_as_one_that_was_not() {
             rounds::train(&mut trainee, &mut asker, &closed_loop, options, &mut |_| {}, &go_on).unwrap();
         (trainee.number, trainee.visits, trained.departure)
     };
-    let whole = run(&Options { checkpoint: None, ..options.clone() }, u64::MAX, false);
-    assert_eq!(whole.1, [2.0, 3.0, 4.0, 5.0]);
+    let without = Options { checkpoint: None, ..options.clone() };
+    let planned = run(&Options { iterations: Some(40), ..without.clone() }, u64::MAX, false);
+    assert_eq!(planned.1, [2.0, 3.0, 4.0, 5.0]);
+    // Where nobody said how many iterations, more rounds follow as long as the target is missed and time is left.
+    let whole = run(&without, u64::MAX, false);
+    assert_eq!(whole.1, (2..=20).map(f64::from).collect::<Vec<_>>());
+    let no_time = run(&Options { budget: Duration::from_micros(1), ..without }, u64::MAX, false);
+    assert_eq!(no_time.1, planned.1);
     let checkpoint = options.checkpoint.clone().unwrap();
-    // In the first round, at the begin of another, and in the last one.
-    for most in [3, 12, 29] {
+    // In the first round, at the begin of another, in the last that was planned, and later.
+    for most in [3, 12, 29, 70] {
         let part = run(&options, most, false);
         assert_ne!(part.0, whole.0);
         assert!(checkpoint.path.exists());
@@ -142,7 +148,7 @@ fn networks_in_training_come_back_with_their_optimiser_and_their_cells() {
     let visited = harvest::harvest(&mut model, &driven(16, 0)).unwrap();
     let structure = crate::structure::detect(&mut model, &visited, &crate::structure::Options::default());
     let structure = structure.unwrap();
-    let domain = domain::domain(&visited);
+    let domain = domain::domain(&visited, &structure);
     let mut asker = Asker::new(&mut model, 0.02);
     let make = |program| surrogate(&structure, &domain, &[0.0, 1.0, 0.2], program);
     let mut black_box =

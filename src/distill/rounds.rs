@@ -17,6 +17,10 @@ use crate::verify::SurrogateCells;
 
 /// Parts of the budget: the first round's, and one for each round that learns from the surrogate's own mistakes.
 const ROUNDS: [f64; 5] = [0.3, 0.15, 0.15, 0.15, 0.25];
+/// A part of the budget that is worth another round, where the target was missed before it ended.
+const WORTH: f64 = 0.05;
+/// Rounds after which it is hopeless.
+const MOST: usize = 20;
 /// Iterations in which the rate rises at the begin of a round.
 const WARM: f64 = 100.0;
 /// Part of the rate that is left at the end of a round.
@@ -79,8 +83,32 @@ struct Progressed {
     best: Option<(Surrogate, Departure)>,
 }
 
-/// Trains in rounds until the target holds in closed loop, all iterations are done, or `go_on` says no; the best surrogate so far is given
-/// back. With a checkpoint in the options, training goes on where that was saved.
+impl Progressed {
+    /// The part of all iterations that this round takes.
+    fn part(&self) -> f64 {
+        ROUNDS[self.round.min(ROUNDS.len() - 1)]
+    }
+
+    /// The longest time that this round may take, s.
+    fn time(&self, budget: f64) -> f64 {
+        match ROUNDS.get(self.round) {
+            Some(part) => part * budget,
+            None => budget - self.seconds_before,
+        }
+    }
+
+    /// Whether the rounds that were planned are over, and no other is worth its time or there is no hope.
+    fn ends(&self, options: &Options) -> bool {
+        let budget = options.budget.as_secs_f64();
+        let left = budget - self.seconds_before - self.seconds;
+        let missed = self.best.as_ref().is_none_or(|(_, departure)| departure.apd90 > options.apd90);
+        let goes_on = missed && options.iterations.is_none() && left > WORTH * budget;
+        self.round + 1 >= if goes_on { MOST } else { ROUNDS.len() }
+    }
+}
+
+/// Trains in rounds until the target holds in closed loop, the budget (where iterations were said: all of them) is spent, or `go_on` says no;
+/// the best surrogate so far is given back. With a checkpoint in the options, training goes on where that was saved.
 ///
 /// # Errors
 /// A checkpoint of something else, and whatever trainee and model answer.
@@ -121,7 +149,7 @@ pub fn train(
         if !whole {
             break;
         }
-        at.finished = departure.apd90 <= ENOUGH * options.apd90 || at.round + 1 == ROUNDS.len();
+        at.finished = departure.apd90 <= ENOUGH * options.apd90 || at.ends(options);
         if !at.finished {
             at.round += 1;
             trainee.visit(asker, &Arc::new(surrogate), late, options.seed + at.round as u64)?;
@@ -144,8 +172,8 @@ fn run_round(
 ) -> Result<bool> {
     let (usual, largest) = trainee.effort();
     let iterations = options.iterations.map_or(usual, |n| n as f64);
-    let iterations = (iterations * ROUNDS[at.round]).ceil();
-    let time = options.budget.as_secs_f64() * ROUNDS[at.round];
+    let iterations = (iterations * at.part()).ceil();
+    let time = at.time(options.budget.as_secs_f64());
     let (began, before) = (Instant::now(), at.seconds);
     let mut saved = Instant::now();
     loop {
@@ -209,9 +237,9 @@ fn resume(kept: &Kept, trainee: &mut dyn Trainee) -> Result<Progressed> {
         finished: kept.value("finished")?,
         best,
     };
-    match at.round < ROUNDS.len() && (!at.finished || at.best.is_some()) {
+    match !at.finished || at.best.is_some() {
         true => Ok(at),
-        false => Err(Error::format(format!("round {} in the checkpoint", at.round + 1))),
+        false => Err(Error::format("a finished training without a surrogate")),
     }
 }
 

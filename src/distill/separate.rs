@@ -55,6 +55,10 @@ impl Places {
         Ok(Self { n_states: n, before: pick(&before), after: pick(&after) })
     }
 
+    pub fn len(&self) -> usize {
+        self.before.len() / self.n_states
+    }
+
     /// Values of `variables`, place after place.
     pub fn of(&self, variables: &[Coordinate]) -> Vec<f64> {
         let cells = self.before.chunks(self.n_states).zip(self.after.chunks(self.n_states));

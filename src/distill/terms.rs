@@ -17,13 +17,16 @@ pub type Polynomial = Vec<(f64, Powers)>;
 /// States with the number of times that something is added to them.
 pub type Targets = Vec<(StateIndex, f64)>;
 
-/// Σ of products, part of one or more terms.
-pub type Sum = Vec<Product>;
+/// Σ of products, which one or more terms are multiplied with or divided by.
+#[derive(Debug)]
+pub struct Sum {
+    pub products: Vec<Product>,
+    pub divides: bool,
+}
 
-/// Part of increments: Π functions · Π sums · Σ weight · powers, times a number for each state that it changes.
+/// Part of increments: Π functions · Π sums^±1 · Σ weight · powers, times a number for each state that it changes.
 #[derive(Clone, Debug)]
 pub struct Term {
-    /// At most one a variable.
     pub functions: Product,
     /// Sums that several terms share are the same.
     pub sums: Vec<Arc<Sum>>,
@@ -49,6 +52,7 @@ pub struct Formula {
 
 /// Visited cells that are asked for the sizes of increments.
 const SAMPLES: usize = 2_000;
+const PART_OF_MEAN: f64 = 0.1;
 /// Weights that differ by no more than this part are equal.
 const EQUAL: f64 = 1e-5;
 
@@ -61,7 +65,7 @@ impl Term {
 
     /// Its functions and those of its sums.
     pub fn all_functions(&self) -> impl Iterator<Item = &Function> {
-        self.functions.iter().chain(self.sums.iter().flat_map(|sum| sum.iter().flatten()))
+        self.functions.iter().chain(self.sums.iter().flat_map(|sum| sum.products.iter().flatten()))
     }
 
     /// Whether it is one state, or one function of one.
@@ -72,7 +76,7 @@ impl Term {
 }
 
 impl Formula {
-    /// Takes the structure apart into terms, as far as it is separable with errors of no more than `separation` times the median
+    /// Takes the structure apart into terms, as far as it is separable with errors of no more than `separation` times the typical
     /// increment.
     pub fn new(
         quantities: &Quantities,
@@ -93,7 +97,7 @@ impl Formula {
             stimulus: structure.stimulus.iter().map(|e| (e.state, e.per_unit)).collect(),
             ..Self::default()
         };
-        let sizes = median_increments(asker, visited)?;
+        let sizes = typical_increments(asker, visited)?;
         let places = Places::new(asker, visited, ranges)?;
         let mut separator = Separator { quantities, asker, places: &places };
         let mut wanted: Vec<Wanted> = Vec::new();
@@ -101,16 +105,20 @@ impl Formula {
             let tolerance = piece.uses.iter().map(|u| {
                 let power = |c: &Coordinate| ranges[c.state][0].abs().max(ranges[c.state][1].abs());
                 let largest: f64 = u.powers.iter().map(power).product();
-                separation * sizes[u.target] / (u.weight.abs() * largest).max(f64::MIN_POSITIVE)
+                separation * sizes[u.target] / (u.weight.abs() * u.largest * largest).max(f64::MIN_POSITIVE)
             });
             let tolerance = tolerance.fold(f64::INFINITY, f64::min).max(piece.function.noise(quantities));
             wanted.push(Wanted { piece, tolerance });
         }
-        for (Wanted { piece, .. }, factors) in wanted.iter().zip(separator.factors(&wanted)?) {
+        let factors = separator.factors(&mut wanted)?;
+        for (Wanted { piece, .. }, factors) in wanted.iter().zip(factors) {
             match factors {
-                Some(factors) => formula.add(factors, &piece.uses),
+                Some(factors) => {
+                    log::info!("{}: {factors}, used {} times", piece.function, piece.uses.len());
+                    formula.add(factors, &piece.uses);
+                }
                 None => {
-                    log::info!("not separable: {:?}", piece.function);
+                    log::info!("{}: not separable", piece.function);
                     formula.unknown.extend(piece.uses.iter().map(|u| u.target));
                 }
             }
@@ -130,10 +138,20 @@ impl Formula {
         if factors.number == 0.0 {
             return;
         }
-        for (polynomial, targets) in factorised(uses) {
-            let targets = targets.iter().map(|&(state, weight)| (state, weight * factors.number)).collect();
-            let Factors { functions, sums, .. } = factors.clone();
-            self.terms.push(Term { functions, sums, polynomial, targets });
+        let mut alike: Vec<(&Product, Vec<&Use>)> = Vec::new();
+        for u in uses {
+            match alike.iter_mut().find(|(functions, _)| **functions == u.functions) {
+                Some((_, of_functions)) => of_functions.push(u),
+                None => alike.push((&u.functions, vec![u])),
+            }
+        }
+        for (functions, uses) in alike {
+            for (polynomial, targets) in factorised(&uses) {
+                let targets =
+                    targets.iter().map(|&(state, weight)| (state, weight * factors.number)).collect();
+                let functions = [&factors.functions[..], functions].concat();
+                self.terms.push(Term { functions, sums: factors.sums.clone(), polynomial, targets });
+            }
         }
     }
 
@@ -145,7 +163,7 @@ impl Formula {
                 sums.push(sum);
             }
         }
-        self.terms.len() + sums.iter().map(|sum| sum.len()).sum::<usize>()
+        self.terms.len() + sums.iter().map(|sum| sum.products.len()).sum::<usize>()
     }
 
     /// Leaves `states` to be learned.
@@ -162,7 +180,7 @@ impl Formula {
 
 /// Sums of products of states, each with the states that it changes: products that change the same ones in the same proportion add up
 /// before they are multiplied with a function.
-fn factorised(uses: &[Use]) -> Vec<(Polynomial, Targets)> {
+fn factorised(uses: &[&Use]) -> Vec<(Polynomial, Targets)> {
     let mut of_powers: Vec<(Powers, Targets)> = Vec::new();
     for u in uses {
         match of_powers.iter_mut().find(|(powers, _)| *powers == u.powers) {
@@ -196,19 +214,21 @@ fn factorised(uses: &[Use]) -> Vec<(Polynomial, Targets)> {
     found
 }
 
-/// The size that changes of each state have on the median, without those that are exactly 0.
-fn median_increments(asker: &mut Asker, visited: &Visited) -> Result<Vec<f64>> {
+/// The size that changes of each state typically have: the median of those that are not exactly 0 or, where a state moves at times only, a
+/// part of the mean.
+fn typical_increments(asker: &mut Asker, visited: &Visited) -> Result<Vec<f64>> {
     let n = visited.n_states;
     let stride = (visited.len() / SAMPLES).max(1);
     let chosen: Vec<usize> = (0..visited.len()).step_by(stride).collect();
     let cells: Vec<f64> = chosen.iter().flat_map(|&i| visited.cell(i).to_vec()).collect();
     let next = asker.next_unstimulated(&cells)?;
-    let median = |j: usize| {
+    let typical = |j: usize| {
         let mut sizes: Vec<f64> =
             next.iter().zip(&cells).skip(j).step_by(n).map(|(a, b)| (a - b).abs()).collect();
         sizes.retain(|&s| s > 0.0 && s.is_finite());
         sizes.sort_by(f64::total_cmp);
-        sizes.get(sizes.len() / 2).copied().unwrap_or(f64::MIN_POSITIVE)
+        let median = sizes.get(sizes.len() / 2).copied().unwrap_or(f64::MIN_POSITIVE);
+        median.max(PART_OF_MEAN * sizes.iter().sum::<f64>() / sizes.len().max(1) as f64)
     };
-    Ok((0..n).map(median).collect())
+    Ok((0..n).map(typical).collect())
 }

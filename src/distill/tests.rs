@@ -105,6 +105,36 @@ fn tables_reproduce_a_model_with_a_threshold_and_a_slow_state() {
 }
 
 #[test]
+fn samples_are_added_between_samples_and_forgotten_by_function() {
+    let mut model = TwoCurrents { tangled: 0.0 };
+    let driven = harvest::Options { strength: 0.2, time: 600.0, n_cells: 8, ..harvest::Options::default() };
+    let visited = harvest::harvest(&mut model, &driven).unwrap();
+    let structure = detect(&mut model, &visited, &crate::structure::Options::default()).unwrap();
+    let domain = domain::domain(&visited, &structure);
+    let mut asker = Asker::new(&mut model, 0.02);
+    let quantities = Quantities::new(&structure, &asker, &domain).unwrap();
+    let formula = terms::Formula::new(&quantities, &mut asker, &visited, &domain, 1e-3).unwrap();
+    let layout = assemble::Layout::new(&formula);
+    let functions = &layout.functions[&function::Coordinate::before(0)];
+    let mut sample = |functions: &[function::Function], n| {
+        grid::Samples::new(&quantities, &mut asker, functions, domain[0], n).unwrap()
+    };
+    let (mut coarse, fine) = (sample(functions, 64), sample(functions, 128));
+    coarse.refine(&quantities, &mut asker).unwrap();
+    assert_eq!((coarse.finest(), coarse.table(128).table), (128, fine.table(128).table));
+    // The threshold's jumps stay with the gate's functions.
+    let last = functions.last().unwrap().clone();
+    let jumps = coarse.table(128).jumps.len();
+    coarse.keep(&[last]);
+    let kept = coarse.table(128);
+    let column = |table: &crate::program::Table, j: usize| {
+        table.values.iter().skip(j).step_by(table.width).copied().collect::<Vec<f32>>()
+    };
+    assert_eq!(column(&kept.table, 0), column(&fine.table(128).table, functions.len() - 1));
+    assert!(kept.table.width == 1 && kept.jumps.len() < jumps);
+}
+
+#[test]
 fn verification_catches_what_is_planted() {
     let mut model = TwoCurrents { tangled: 0.0 };
     let surrogate = distilled(&mut model, &options(1.0)).unwrap().surrogate;
@@ -190,6 +220,61 @@ fn functions_of_three_states_and_gates_updated_first_need_no_network() {
             assert!((found - expected).abs() < 3e-6, "{found} instead of {expected} in state {j}");
         }
     }
+}
+
+/// A membrane on which a current and a flux are scaled by the same function of two states, and another flux is the reciprocal of a sum.
+struct Scaled;
+
+const SCALED: [f64; 4] = [0.0, 1.0, 0.3, 0.5];
+
+impl StepFunction for Scaled {
+    fn n_states(&self) -> usize {
+        4
+    }
+
+    fn initial_state(&self) -> &[f64] {
+        &SCALED
+    }
+
+    fn step(&mut self, states: &mut [f64], stimulus: &[f64], dt: f64, n_steps: u32) -> Result<()> {
+        for (cell, stimulus) in states.chunks_mut(4).zip(stimulus) {
+            for _ in 0..n_steps {
+                let [v, h, a, b] = [cell[0], cell[1], cell[2], cell[3]];
+                let active = b + 0.3 * (1.0 - b) / (1.0 + 0.4 / a);
+                let scale = active / (0.2 + active);
+                let inward = v * v * (1.0 - v) / 0.2 * (1.0 + 0.2 * a) * scale;
+                let saturating = 0.1 / ((1.0 + 0.9 / a).powi(4) + 3000.0 * v.powi(4) + (1.5 * v).exp());
+                cell[0] += dt * (h * inward - v / 6.0 + stimulus);
+                cell[1] += dt * if v < 0.13 { (1.0 - h) / 120.0 } else { -h / 150.0 };
+                cell[2] += dt * (0.01 * (0.3 - a) + 0.02 * h * v * v / (1.0 + a) * scale);
+                cell[3] += dt * (saturating - 0.002 * b);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn factors_in_common_are_found_once_and_reciprocals_divide() {
+    let Distilled { surrogate, summary } = distilled(&mut Scaled, &options(1.0)).unwrap();
+    assert_eq!(summary.learned, [""; 0], "{summary:?}");
+    assert!(summary.departure.apd90 < 1e-3, "{summary:?}");
+    let program = surrogate.program().unwrap();
+    for cell in [[0.7, 0.6, 0.4, 0.52], [0.1, 0.9, 0.33, 0.5], [0.9, 0.95, 0.31, 0.6]] {
+        let mut next = cell;
+        Scaled.step(&mut next, &[0.0], 0.02, 1).unwrap();
+        let found = program.evaluate_reference(&[cell[0], cell[1], cell[2], cell[3], 0.0]);
+        for (j, (found, expected)) in found.iter().zip(next).enumerate() {
+            assert!((found - expected).abs() < 2e-6, "{found} instead of {expected} in state {j}");
+        }
+    }
+    let divisions = program
+        .operations()
+        .iter()
+        .filter(|o| matches!(o, Operation::Binary { operator: crate::program::BinaryOperator::Divide, .. }));
+    assert_eq!(divisions.count(), 1, "{summary:?}");
+    // Two products of the reciprocal; some of the scale, once for both.
+    assert!(summary.terms <= 12, "{summary:?}");
 }
 
 #[test]

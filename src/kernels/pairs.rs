@@ -61,6 +61,17 @@ impl Pairs {
 
     /// Finds them among columns 0 .. `n` of calls of `n_cells` cells; `column` gives those that may be moved so.
     pub fn find(&mut self, n: usize, n_cells: usize, column: impl Fn(usize) -> Option<Column>) {
+        self.find_in_groups(n, n, n_cells, column);
+    }
+
+    /// The same where columns are only moved together with others of their group, of `group` columns.
+    pub fn find_in_groups(
+        &mut self,
+        n: usize,
+        group: usize,
+        n_cells: usize,
+        column: impl Fn(usize) -> Option<Column>,
+    ) {
         self.lengths.clear();
         // A contiguous column is moved by vectors as it is.
         let strided = |j: usize| column(j).filter(|column| column.stride != 1);
@@ -70,12 +81,13 @@ impl Pairs {
         let Some(stride) = (0..n).find_map(strided).map(|column| column.stride) else { return };
         while self.lengths.len() < n {
             let start = self.lengths.len();
+            let end = (start - start % group + group).min(n);
             let adjacent = |first: &Column, j: usize| {
                 let pointer = first.pointer.wrapping_add((j - start) * first.element.size());
                 strided(j).is_some_and(|column| column == Column { pointer, stride, ..*first })
             };
             let run =
-                strided(start).map_or(0, |first| (start..n).take_while(|&j| adjacent(&first, j)).count());
+                strided(start).map_or(0, |first| (start..end).take_while(|&j| adjacent(&first, j)).count());
             let paired = run - run % 2;
             self.lengths.extend((0..run.max(1)).map(|done| paired.saturating_sub(done)));
         }

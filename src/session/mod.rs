@@ -54,6 +54,7 @@ impl Session {
             }
             _ => None,
         };
+        let at_once = surrogate.time_input().map_or(1, |_| times::AT_ONCE);
         log::info!("session on {}, guard {:?}", backend.name(), options.guard);
         Ok(Self {
             backend,
@@ -64,7 +65,7 @@ impl Session {
             row_marks: RowMarks::with_capacity(options.capacity),
             inputs: Vec::with_capacity(surrogate.inputs().len()),
             step_inputs: Vec::with_capacity(surrogate.inputs().len()),
-            outputs: Vec::with_capacity(surrogate.outputs().len()),
+            outputs: Vec::with_capacity(surrogate.outputs().len() * at_once),
             counters: Counters::default(),
             surrogate,
         })
@@ -124,7 +125,7 @@ impl Session {
         self.inputs.extend(inputs.columns());
         self.outputs.clear();
         self.outputs.extend(outputs.columns());
-        self.check_rescue(status.as_deref())?;
+        self.check_rescue(addresses(&self.outputs), status.as_deref())?;
         let status = StatusBytes::new(status);
         let job = Evaluation { n_cells, inputs: &self.inputs, outputs: &self.outputs, status };
         // SAFETY: shapes were checked; inputs are borrowed, outputs and status borrowed uniquely.
@@ -160,7 +161,7 @@ impl Session {
         }
         self.outputs.clear();
         self.outputs.extend(cells.state.columns());
-        self.check_rescue(cells.status.as_deref())?;
+        self.check_rescue(addresses(&self.outputs), cells.status.as_deref())?;
         self.lay_out_step_inputs(&cells);
         let job = Advance {
             n_cells,
@@ -250,12 +251,9 @@ impl Session {
     }
 
     /// A fallback computes on this thread: what it is to read and write must be within its reach.
-    fn check_rescue(&self, status: Option<&[u8]>) -> Result<()> {
-        let addresses = || self.outputs.iter().map(|column| column.pointer.cast_const());
-        let status = status.map(<[u8]>::as_ptr);
-        match self.rescue.is_some()
-            && !addresses().chain(status).all(|address| self.backend.is_reachable(address))
-        {
+    fn check_rescue(&self, outputs: impl Iterator<Item = *const u8>, status: Option<&[u8]>) -> Result<()> {
+        let mut addresses = outputs.chain(status.map(<[u8]>::as_ptr));
+        match self.rescue.is_some() && !addresses.all(|address| self.backend.is_reachable(address)) {
             true => {
                 Err(Error::unsupported("a fallback for cells in a GPU's memory, where it cannot reach them")
                     .remedy("keep them in the processor's memory, or use another guard"))
@@ -278,6 +276,10 @@ impl Session {
         self.counters.not_finite += tally.not_finite;
         self.counters.fallback += fallback;
     }
+}
+
+fn addresses(columns: &[Column]) -> impl Iterator<Item = *const u8> {
+    columns.iter().map(|column| column.pointer.cast_const())
 }
 
 fn check_columns(what: &str, found: usize, expected: usize) -> Result<()> {

@@ -120,6 +120,7 @@ impl SessionOptions {
             instruction_set: self.instruction_set.clone(),
             check: self.domain(surrogate),
             states: surrogate.can_step().then(|| surrogate.columns_of(Role::State)),
+            time: surrogate.time_input(),
         };
         Ok(Box::new(CpuBackend::new(surrogate.program()?, options)?))
     }

@@ -54,12 +54,19 @@ static void check_session(const char *step_map, const char *solution_map, uint32
     evaluation.n_inputs = evaluation.n_outputs = 1;
     evaluation.status = status;
 
+    // Times of the same cells, more than are computed at once.
+    static double times[40], at_times[2 * 40 * N];
+    const emucell_view of_cells = emucell_view_of_structures(inputs, EMUCELL_F64, N, 2);
+    const emucell_view of_times = emucell_view_of_structures(at_times, EMUCELL_F64, N, 2 * 40);
+
     const long before = n_allocations();
     for (int call = 0; call < N_CALLS; call++) {
         CHECK_OK(emucell_step(step_session, &cells, 0.1, 2));
         CHECK_OK(emucell_evaluate_parts(evaluate_session, &evaluation));
         if (guard != EMUCELL_GUARD_FLAG)
             CHECK_OK(emucell_evaluate(evaluate_session, N, &in, &out));
+        if (guard != EMUCELL_GUARD_FLAG && call % 50 == 0)
+            CHECK_OK(emucell_evaluate_times(evaluate_session, N, &of_cells, times, 40, &of_times));
     }
     CHECK_CLOSE(n_allocations() - before, 0, 0);
     emucell_session_destroy(&step_session);

@@ -61,6 +61,17 @@ static emucell_status evaluate(emucell_session *session, int faulty_cell)
     return emucell_evaluate(session, N, &in, &out);
 }
 
+static emucell_status evaluate_times(emucell_session *session, int faulty_cell)
+{
+    float inputs[2 * N] = {0}, outputs[2 * 3 * N];
+    const double times[3] = {0, 1, 2};
+    if (faulty_cell >= 0)
+        inputs[2 * faulty_cell + 1] = request();
+    const emucell_view in = emucell_view_of_structures(inputs, EMUCELL_F32, N, 2);
+    const emucell_view out = emucell_view_of_structures(outputs, EMUCELL_F32, N, 6);
+    return emucell_evaluate_times(session, N, &in, times, 3, &out);
+}
+
 typedef emucell_status (*call)(emucell_session *session, int faulty_cell);
 
 // With several threads the first cells are the caller's and the last ones a helper's.
@@ -90,6 +101,7 @@ static void all_faults(void)
         for (size_t i = 0; i < N_ELEMENTS(cells); i++) {
             fault(step_map, step, n_threads, cells[i]);
             fault(network, evaluate, n_threads, cells[i]);
+            fault(network, evaluate_times, n_threads, cells[i]);
         }
     }
 }

@@ -134,6 +134,33 @@ static void evaluate(const char* path) {
         CHECK(std::abs(double(y[2 * i]) - expected[0]) < 2e-5 && std::abs(double(y[2 * i + 1]) - expected[1]) < 2e-5);
         CHECK(y_arrays[i] == y[2 * i] && y_arrays[2 + i] == y[2 * i + 1]);
     }
+
+    // Three times of the same cells, in both orders.
+    const std::vector<double> times = {0.0, 1.0, 20.0};
+    std::vector<T> cells, cell_arrays, at_times(12), times_of_arrays(12);
+    for (const auto& row : rows) cells.insert(cells.end(), {T(row[1]), T(row[2])});
+    for (int j = 1; j < 3; ++j)
+        for (const auto& row : rows) cell_arrays.push_back(T(row[j]));
+    session->evaluate_times(read(cells), read(times), write(at_times), bridge::Order::Structures);
+    session->evaluate_times(read(cell_arrays), read(times), write(times_of_arrays), bridge::Order::Arrays);
+    for (int i = 0; i < 2; ++i) {
+        for (int j = 0; j < 6; ++j) {
+            const double x[3] = {times[std::size_t(j / 2)], rows[i][1], rows[i][2]};
+            double expected[2];
+            formula_network(x, expected);
+            CHECK(std::abs(double(at_times[std::size_t(6 * i + j)]) - expected[j % 2]) < 2e-5);
+            CHECK(times_of_arrays[std::size_t(2 * j + i)] == at_times[std::size_t(6 * i + j)]);
+        }
+    }
+    const std::vector<double> no_times;
+    auto refused = [&](const char* text, rust::Slice<const T> inputs, const std::vector<double>& times) {
+        return throws(text, [&] {
+            session->evaluate_times(inputs, read(times), write(at_times), bridge::Order::Structures);
+        });
+    };
+    CHECK(refused("no time", read(cells), no_times));
+    CHECK(refused("cells", {}, times));
+    CHECK(refused("outputs", read(cells), std::vector<double>(5)));
     y.resize(2);
     CHECK(throws("outputs", [&] { session->evaluate(read(structures), write(y), bridge::Order::Structures); }));
 }

@@ -63,8 +63,8 @@ fn check(guard: Guard) -> Check {
 
 fn cpu(guard: Guard) -> CpuBackend {
     let states = Some(vec![1, 2, 3, 4]);
-    let options =
-        CpuOptions { n_threads: 1, instruction_set: Some("scalar".into()), check: check(guard), states };
+    let instruction_set = Some("scalar".into());
+    let options = CpuOptions { n_threads: 1, instruction_set, check: check(guard), states, time: None };
     CpuBackend::new(&step_map(), options).unwrap()
 }
 
@@ -305,7 +305,8 @@ fn evaluations_are_those_of_the_processor_in_batches_and_in_place() {
         let check = || Check { guard, domain: domain.clone() };
         let options = CudaOptions { steps: None, check: check(), ..options(guard) };
         let mut cuda = CudaBackend::on(Box::new(gpu), &program, options).unwrap();
-        let cpu_options = CpuOptions { n_threads: 1, instruction_set: None, check: check(), states: None };
+        let cpu_options =
+            CpuOptions { n_threads: 1, instruction_set: None, check: check(), states: None, time: None };
         let mut cpu = CpuBackend::new(&program, cpu_options).unwrap();
         let mut outcomes = Vec::new();
         for (backend, is_gpu) in [(&mut cpu as &mut dyn Backend, false), (&mut cuda, true)] {

@@ -376,7 +376,38 @@ contains
         call check(maxval(abs(outputs(:, 1) - y) + abs(outputs(:, 2) - z)) <= 0, "parts")
         call check(maxval(abs(y - y(1))) > 0, "cells differ")
         call check(all(status == 0), "status of parts")
+        call many_times(session, reshape([u, w], [n, 2]))
         call emucell_session_destroy(session)
         call emucell_surrogate_destroy(surrogate)
     end subroutine evaluation
+
+    ! The same cells at two times at once.
+    subroutine many_times(session, cells)
+        type(c_ptr), intent(in) :: session
+        real(c_double), intent(in), target :: cells(:, :)
+        real(c_double), target :: inputs(3, size(cells, 1)), expected(2, size(cells, 1))
+        real(c_double), target :: states(2, 2, size(cells, 1))
+        real(c_double), pointer :: outputs(:, :), without_time(:, :)
+        real(c_double), parameter :: times(2) = [3d0, 8d0]
+        integer(c_size_t) :: n
+        integer :: k
+
+        n = size(cells, 1, c_size_t)
+        without_time => cells
+        outputs(1:4, 1:size(cells, 1)) => states
+        call emucell_check(emucell_evaluate_times(session, n, emucell_arrays(without_time), times, 2_c_size_t, &
+                                                  emucell_structures(outputs)))
+        inputs(2:3, :) = transpose(cells)
+        do k = 1, 2
+            inputs(1, :) = times(k)
+            call emucell_check(emucell_evaluate(session, n, emucell_structures(inputs), emucell_structures(expected)))
+            call check(maxval(abs(states(:, k, :) - expected)) <= 0, "many times")
+        end do
+        call check(emucell_evaluate_times(session, n, inputs=emucell_arrays(without_time), times=times, &
+                                          n_times=1_c_size_t, outputs=emucell_structures(outputs)) &
+                   == EMUCELL_INVALID_ARGUMENT, "outputs of two times for one")
+        call check(emucell_evaluate_times(session, n, times=times, n_times=2_c_size_t, &
+                                          outputs=emucell_structures(outputs)) &
+                   == EMUCELL_INVALID_ARGUMENT, "many times without inputs")
+    end subroutine many_times
 end program client

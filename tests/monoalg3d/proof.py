@@ -35,6 +35,8 @@ class Model:
     sheet_dx: float = 0
     sheet_cells: int = 100  # on a side
     dt_ode: float = 0.02
+    # Of the stock model's ODE solver: a later dt counts.
+    stock_settings: str = ""
 
     def of_sheet(self):
         return replace(self, sigma=self.sheet_sigma or self.sigma, dx=self.sheet_dx or self.dx)
@@ -54,9 +56,13 @@ for name, title, library, down, current in [
     ("crn", "Courtemanche", "libcourtemanche_ramirez_nattel_1998_RL.so", -71, -4000.0),  # of a whole cell, pA
     ("ord", "O'Hara-Rudy", "libohara_rudy_endo_2011.so", -75, -50.0),
     ("trovato", "Trovato", "libtrovato_2020.so", -74, -50.0),
+    ("tord", "ToR-ORd, dynamic chloride", "libToRORd_dynCl_mixed_endo_mid_epi.so", -77, -50.0),
+    ("adaptive", "ToR-ORd, stock with its own steps", "libToRORd_fkatp_mixed_endo_mid_epi.so", -77, -50.0),
 ]:
     MODELS[name] = Model(title, library, -40, down, 5.3e-5, 100, current, 380, 600, [360, 400, 500], sheet_dx=300,
                          sheet_cells=50)
+# The stock library chooses its steps, from dt to that of diffusion, as in the simulator's examples.
+MODELS["adaptive"].stock_settings = "\ndt=0.0001\nadaptive=true"
 
 RECIPE = """seed = 1
 [surrogate]
@@ -233,8 +239,8 @@ def main():
     parser.add_argument("--repeat", type=int, default=8)
     parser.add_argument("--sheet-time", type=float, help="ms of the sheets, shorter than usual")
     parser.add_argument("cases", nargs="*", metavar="CASE",
-                        help="fhn|ms|minimal:trained, ms|minimal|tt3|tt06|crn|ord|trovato:distilled, bits, overhead; all, but crn, "
-                        "ord and trovato, whose distillation takes many minutes, if none")
+                        help="fhn|ms|minimal:trained, ms|minimal|tt3|tt06|crn|ord|trovato|tord|adaptive:distilled, bits, overhead; all, "
+                        "but those from crn to adaptive, whose distillation takes minutes, if none")
     arguments = parser.parse_intermixed_args()
     simulator = Simulator(arguments.simulator, arguments.plugin, arguments.measure, arguments.folder / "runs")
     folder = arguments.folder

@@ -201,7 +201,7 @@ class Simulator:
         return Run(folder)
 
     def stock(self, model):
-        return f"library_file=./shared_libs/{model.library}"
+        return f"library_file=./shared_libs/{model.library}{model.stock_settings}"
 
     def plug_in(self, model, mode, **settings):
         """The plug-in in the model's place; the original is the model's library."""

@@ -46,6 +46,25 @@ fn assert_outcomes(outcomes: [Outcome; 2], what: &str) -> Outcome {
 }
 
 #[test]
+fn many_times_of_the_same_cells_are_the_same() {
+    let surrogate = Arc::new(surrogates::formula_network());
+    let times: Vec<f64> = (0..40).map(|k| 0.66 * f64::from(k)).collect();
+    let cells: Vec<f64> = (0..N_CELLS).flat_map(|i| cell(i)[..2].to_vec()).collect();
+    for guard in [Guard::Ignore, Guard::Clamp, Guard::Count] {
+        let outcomes = sessions(&surrogate, guard).map(|mut session| {
+            let mut states = vec![-7.5; N_CELLS * 2 * times.len()];
+            let inputs = View::array_of_structures(&cells, 2).unwrap();
+            let outputs = ViewMut::array_of_structures(&mut states, 2 * times.len()).unwrap();
+            session.evaluate_times(inputs, &times, outputs).unwrap();
+            let counters = session.counters();
+            (states, Vec::new(), counters)
+        });
+        let (.., counters) = assert_outcomes(outcomes, &format!("guard {guard:?}"));
+        assert!(guard == Guard::Ignore || (counters.outside_domain > 0 && counters.not_finite > 0));
+    }
+}
+
+#[test]
 fn steps_are_the_same_for_every_guard_and_number_of_steps() {
     let surrogate = Arc::new(surrogates::fhn_euler_with_threshold(0.1));
     // Every second row, backwards, and the rows of a last batch.

@@ -46,6 +46,11 @@ pub const CLIENTS: &[ClientProgram] = &[
         surrogates: &["fhn_euler_coarse", "formula_network"],
         ..C
     },
+    ClientProgram {
+        source: "tests/c/times.c",
+        surrogates: &["formula_network", "fhn_euler_coarse", "decay"],
+        ..C
+    },
     ClientProgram { source: "tests/c/threads.c", surrogates: &["fhn_euler_coarse", "formula_network"], ..C },
     ClientProgram {
         source: "tests/c/allocations.c",
@@ -63,7 +68,7 @@ pub const CLIENTS: &[ClientProgram] = &[
     ClientProgram {
         source: "tests/cpp/times.cpp",
         language: Language::Cpp,
-        surrogates: &["euler_twice", "fhn_euler_coarse"],
+        surrogates: &["euler_twice", "formula_network", "decay"],
         ..C
     },
     ClientProgram {

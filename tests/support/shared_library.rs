@@ -70,6 +70,7 @@ pub fn write_surrogates(folder: &Path) {
         ("formula_network", surrogates::formula_network()),
         ("fhn_euler_verified", surrogates::with_verification(&[])),
         ("euler_twice", surrogates::euler_twice()),
+        ("decay", surrogates::decay()),
         ("fhn_euler_not_verified", surrogates::with_verification(&["apd90 3.2 % instead of 1 %"])),
     ];
     for (name, surrogate) in files {

@@ -2,7 +2,7 @@
 //! and a dense network with weights from a formula. `tests/c/expected.h` computes the same in C.
 
 use emucell::Activation;
-use emucell::program::{BinaryOperator, BlockId, Program, ProgramBuilder};
+use emucell::program::{BinaryOperator, BlockId, Operation, Program, ProgramBuilder};
 use emucell::surrogate::{CellModelDescription, Kind, Role, Surrogate, Variable, Verification, outputs_at};
 
 /// Threshold of the cubic FitzHugh–Nagumo model.
@@ -70,6 +70,16 @@ pub fn euler_twice() -> Surrogate {
         .and_then(|s| s.with_times(times.to_vec()))
         .and_then(|s| s.with_initial_state(vec![1.0, 2.0]))
         .expect("fits its program")
+}
+
+/// The solution map t → e^(−t), which has no input but the time.
+pub fn decay() -> Surrogate {
+    let mut b = builder(1);
+    let negative = b.dense(BlockId::INPUT, vec![-1.0], vec![0.0], Activation::Linear).expect("one column");
+    let y = b.push(Operation::Exp { input: negative }).expect("one column");
+    let inputs = vec![Variable::new("t", "ms", Role::Time)];
+    let outputs = vec![Variable::new("y", "1", Role::State)];
+    Surrogate::new(Kind::SolutionMap, inputs, outputs, b.finish(y)).expect("fits its program")
 }
 
 /// Weight `i` of `layer`, a multiple of 1/64 in [-1/2, 1/2): exact in single precision.

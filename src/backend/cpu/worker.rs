@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::increments::Increments;
 use super::plan::Plan;
+use super::times::{Times, TimesArena};
 use crate::backend::tile::{self, Border};
 use crate::backend::{Advance, Evaluation, StepInput, Tally};
 use crate::kernels::{Rows, TILE, TileColumn};
@@ -14,16 +15,19 @@ pub struct Worker {
     arena: Vec<TileColumn>,
     /// The same for the program of increments; empty without one.
     increments_arena: Vec<TileColumn>,
+    /// For many times of the same cells.
+    times_arena: Option<TimesArena>,
     /// Status bits of the tile's cells in the last run.
     flags: [u8; TILE],
     tally: Tally,
 }
 
 impl Worker {
-    pub fn new(plan: &Plan, increments: Option<&Increments>) -> Self {
+    pub fn new(plan: &Plan, increments: Option<&Increments>, times: Option<&Times>) -> Self {
         Self {
             arena: plan.new_arena(),
             increments_arena: increments.map_or_else(Vec::new, |increments| increments.plan.new_arena()),
+            times_arena: times.map(Times::new_arena),
             flags: [0; TILE],
             tally: Tally::default(),
         }
@@ -54,6 +58,22 @@ impl Worker {
             border.store(&self.arena[plan.output..], job.outputs, rows, n_cells, &self.flags);
             job.status.store(cells, &self.flags);
         }
+    }
+
+    /// Evaluates the tile of `cells` at all of the call's times.
+    ///
+    /// # Safety
+    /// As [`Worker::evaluate`].
+    pub unsafe fn evaluate_times(
+        &mut self,
+        plan: &Plan,
+        times: &Times,
+        job: &Evaluation<'_>,
+        cells: Range<usize>,
+    ) {
+        let memory = self.times_arena.as_mut().expect("memory for a backend's own times");
+        // SAFETY: passed on.
+        self.tally += unsafe { times.evaluate((plan, &mut self.arena), memory, job, cells) };
     }
 
     /// Advances the tile of `cells`; the state stays in the tile from step to step.
