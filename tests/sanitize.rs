@@ -14,6 +14,8 @@ use support::clients::{CLIENTS, ClientProgram};
 use support::shared_library::{SharedLibrary, write_surrogates};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Runs a program for at most so many seconds: what a checker's scheduler makes wait for ever is to fail.
+const LIMITED: [&str; 2] = ["timeout", "300"];
 
 const PLANTED: ClientProgram = ClientProgram {
     source: "tests/c/planted.c",
@@ -40,7 +42,7 @@ impl Checker {
         let &ClientProgram { source, language, surrogates, .. } = client;
         let (library, linkage, flags) = (&self.library, self.linkage, &self.flags);
         let program = Client { source, language, library, linkage, flags }.compile(&self.work);
-        let mut words = self.runner.iter().map(Path::new).chain([program.as_path()]);
+        let mut words = LIMITED.iter().chain(self.runner).map(Path::new).chain([program.as_path()]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args(surrogates.iter().map(|name| self.work.join(name).with_extension("onnx")));
         command.args(arguments).envs(self.environment.iter().copied());
@@ -187,6 +189,8 @@ fn valgrind() {
         runner: &[
             "valgrind",
             "--quiet",
+            // Threads that wait get their turn.
+            "--fair-sched=yes",
             "--error-exitcode=99",
             "--leak-check=full",
             "--errors-for-leak-kinds=definite,indirect,possible",
