@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::driven::Driven;
 use super::function::{Coordinate, Function};
 use super::grid::Tabulated;
 use super::network::{Feature, Learned};
@@ -272,8 +273,8 @@ impl<'a> Assembler<'a> {
         Ok((0..polynomials.len()).map(|i| (block, i)).collect())
     }
 
-    /// Adds what terms and the stimulus bring to `states`, of which all terms are known.
-    fn sum(&mut self, states: &[StateIndex]) -> Result<()> {
+    /// The sums of the terms that bring something to `states`, which are known.
+    fn sums_of_terms(&mut self, states: &[StateIndex]) -> Result<BlockId> {
         let formula = self.formula;
         let concerned = |term: &Term| term.targets.iter().any(|t| states.contains(&t.0));
         let wanted: Vec<usize> = (0..formula.terms.len()).filter(|&i| concerned(&formula.terms[i])).collect();
@@ -289,7 +290,24 @@ impl<'a> Assembler<'a> {
         columns.push(target_column(&formula.stimulus, states, 1.0));
         let all = self.gather(&places)?;
         let rows = (0..states.len()).flat_map(|row| columns.iter().map(move |c| c[row])).collect();
-        let change = self.builder.dense(all, rows, vec![0.0; states.len()], Activation::Linear)?;
+        self.builder.dense(all, rows, vec![0.0; states.len()], Activation::Linear)
+    }
+
+    /// The next value of the state that the sum numbered `k` drives, of which all terms are known.
+    fn drive(&mut self, k: usize) -> Result<()> {
+        let Driven { state, table } = &self.formula.driven[k];
+        let sum = self.sums_of_terms(&[self.n_states() + k])?;
+        let values = self.builder.push(Operation::Table { input: sum, table: table.clone() })?;
+        let (rate, drive) = (self.builder.slice(values, 0, 1)?, self.builder.slice(values, 1, 1)?);
+        let before = self.builder.slice(BlockId::INPUT, *state, 1)?;
+        let relaxed = self.builder.push(Operation::Relax { state: before, rate, drive })?;
+        self.next[*state] = Some((relaxed, 0));
+        Ok(())
+    }
+
+    /// Adds what terms and the stimulus bring to `states`, of which all terms are known.
+    fn sum(&mut self, states: &[StateIndex]) -> Result<()> {
+        let change = self.sums_of_terms(states)?;
         let before: Vec<Place> = states.iter().map(|&s| (BlockId::INPUT, s)).collect();
         let before = self.gather(&before)?;
         let sum = self.builder.binary(BinaryOperator::Add, before, change)?;
@@ -312,20 +330,28 @@ impl<'a> Assembler<'a> {
         for &state in &formula.unknown {
             self.next[state].get_or_insert((BlockId::INPUT, state));
         }
+        let is_ready =
+            |assembler: &Self, sum: StateIndex| formula.terms_of(sum).all(|term| assembler.is_known(term));
         let mut left = formula.summed.clone();
-        while !left.is_empty() {
-            let terms = |state: StateIndex| {
-                formula.terms.iter().filter(move |t| t.targets.iter().any(|target| target.0 == state))
-            };
-            let (ready, rest): (Vec<_>, Vec<_>) =
-                left.iter().copied().partition(|&state| terms(state).all(|term| self.is_known(term)));
-            if ready.is_empty() {
+        let mut driven: Vec<usize> = (0..formula.driven.len()).collect();
+        while !left.is_empty() || !driven.is_empty() {
+            let (ready, rest): (Vec<_>, Vec<_>) = left.iter().copied().partition(|&s| is_ready(&self, s));
+            let (ready_driven, rest_driven): (Vec<_>, Vec<_>) =
+                driven.iter().copied().partition(|&k| is_ready(&self, self.n_states() + k));
+            if ready.is_empty() && ready_driven.is_empty() {
+                let rest_driven = rest_driven.iter().map(|&k| formula.driven[k].state);
+                let rest: Vec<StateIndex> = rest.into_iter().chain(rest_driven).collect();
                 return Err(Error::numeric(format!(
                     "states {rest:?} need each other's values after the step"
                 )));
             }
-            self.sum(&ready)?;
-            left = rest;
+            if !ready.is_empty() {
+                self.sum(&ready)?;
+            }
+            for &k in &ready_driven {
+                self.drive(k)?;
+            }
+            (left, driven) = (rest, rest_driven);
         }
         let next: Vec<Place> = self.next.iter().map(|place| place.expect("every state has a role")).collect();
         let output = self.gather(&next)?;

@@ -234,6 +234,11 @@ impl Exact {
 
     fn n_states(&self) -> usize {
         let f = &self.formula;
-        f.gates.len() + f.memoryless.len() + f.constant.len() + f.summed.len() + f.unknown.len()
+        f.gates.len()
+            + f.memoryless.len()
+            + f.constant.len()
+            + f.summed.len()
+            + f.driven.len()
+            + f.unknown.len()
     }
 }

@@ -1,5 +1,6 @@
 //! The functions of which increments are made, each once however many increments and products it is part of.
 
+use super::combination::{dot, sum_of, sum_of_two};
 use super::factor::largest;
 use super::family::multiple;
 use super::function::{Coordinate, Function, Sections};
@@ -20,6 +21,15 @@ pub struct Use {
     pub largest: f64,
     pub powers: Powers,
     pub target: StateIndex,
+}
+
+impl Use {
+    /// The largest value of all that the function is multiplied with, where states are in `ranges`.
+    pub fn most(&self, ranges: &[[f64; 2]]) -> f64 {
+        let power = |c: &Coordinate| ranges[c.state][0].abs().max(ranges[c.state][1].abs());
+        let powers: f64 = self.powers.iter().map(power).product();
+        (self.weight.abs() * self.largest * powers).max(f64::MIN_POSITIVE)
+    }
 }
 
 /// A function and where it enters.
@@ -158,10 +168,11 @@ impl Whole<'_> {
         let is_alike = |k: &usize| pieces[*k].uses.iter().any(|u| u.powers == self.one_use.powers);
         let alike: Vec<usize> = inside.iter().copied().filter(is_alike).collect();
         let tolerated = self.tolerated(values, function.noise(separator.quantities));
-        let sum = sum_of(pieces, &inside, 1, values, tolerated)
-            .or_else(|| sum_of(pieces, &alike, ALIKE, values, tolerated))
-            .or_else(|| sum_of_two(pieces, &inside, values, tolerated))
-            .or_else(|| sum_of(pieces, &inside, ADDENDS, values, tolerated));
+        let known: Vec<&[f64]> = pieces.iter().map(|p| &p.values[..]).collect();
+        let sum = sum_of(&known, &inside, 1, values, tolerated)
+            .or_else(|| sum_of(&known, &alike, ALIKE, values, tolerated))
+            .or_else(|| sum_of_two(&known, &inside, values, tolerated))
+            .or_else(|| sum_of(&known, &inside, ADDENDS, values, tolerated));
         let Some(sum) = sum else { return false };
         for (k, weight) in sum {
             pieces[k].uses.push(Use { weight: weight * self.one_use.weight, ..self.one_use.clone() });
@@ -210,79 +221,4 @@ fn coordinates(increment: &Increment, states: &[StateIndex]) -> Vec<Coordinate> 
     all.sort_unstable();
     // What depends on nothing is a function that ignores V.
     if all.is_empty() { vec![Coordinate::before(0)] } else { all }
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// The two of `candidates` and the weights with which they add up to a function of these `values`, if they do.
-fn sum_of_two(
-    pieces: &[Piece],
-    candidates: &[usize],
-    values: &[f64],
-    tolerated: f64,
-) -> Option<Vec<(usize, f64)>> {
-    let of: Vec<&[f64]> = candidates.iter().map(|&k| &pieces[k].values[..]).collect();
-    let squares: Vec<f64> = of.iter().map(|a| dot(a, a)).collect();
-    let shares: Vec<f64> = of.iter().map(|a| dot(a, values)).collect();
-    for i in 0..of.len() {
-        for j in 0..i {
-            let mixed = dot(of[i], of[j]);
-            let determinant = squares[i] * squares[j] - mixed * mixed;
-            let a = (shares[i] * squares[j] - shares[j] * mixed) / determinant;
-            let b = (shares[j] * squares[i] - shares[i] * mixed) / determinant;
-            let left = |k: usize| (values[k] - a * of[i][k] - b * of[j][k]).powi(2);
-            // Most pairs are excluded by a few places.
-            let few: f64 = (0..values.len()).step_by(16).map(left).sum();
-            if few <= tolerated && (0..values.len()).map(left).sum::<f64>() <= tolerated {
-                return Some(vec![(candidates[i], a), (candidates[j], b)]);
-            }
-        }
-    }
-    None
-}
-
-/// Up to `most` of `candidates` and the weights with which they add up to a function of these `values`, if they do.
-fn sum_of(
-    pieces: &[Piece],
-    candidates: &[usize],
-    most: usize,
-    values: &[f64],
-    tolerated: f64,
-) -> Option<Vec<(usize, f64)>> {
-    let mut left = values.to_vec();
-    // Gram–Schmidt: each chosen piece without what the earlier ones have of it, and how it is made of them.
-    let mut chosen: Vec<(usize, Vec<f64>, Vec<f64>)> = Vec::new();
-    while chosen.len() < most {
-        let share = |k: &usize| {
-            let piece = &pieces[*k].values;
-            dot(&left, piece).powi(2) / dot(piece, piece)
-        };
-        let free = candidates.iter().copied().filter(|k| chosen.iter().all(|c| c.0 != *k));
-        let best = free.filter(|k| share(k).is_finite()).max_by(|a, b| share(a).total_cmp(&share(b)))?;
-        let mut direction = pieces[best].values.clone();
-        let mut combination = vec![0.0; chosen.len()];
-        for (_, earlier, made) in &chosen {
-            let part = dot(&direction, earlier) / dot(earlier, earlier);
-            direction.iter_mut().zip(earlier).for_each(|(d, e)| *d -= part * e);
-            combination.iter_mut().zip(made).for_each(|(c, m)| *c -= part * m);
-        }
-        combination.push(1.0);
-        let part = dot(&left, &direction) / dot(&direction, &direction);
-        left.iter_mut().zip(&direction).for_each(|(l, d)| *l -= part * d);
-        chosen.push((best, direction, combination));
-        if !part.is_finite() {
-            return None;
-        }
-        if dot(&left, &left) <= tolerated {
-            let mut weights = vec![0.0; chosen.len()];
-            for (_, direction, made) in &chosen {
-                let part = dot(values, direction) / dot(direction, direction);
-                weights.iter_mut().zip(made).for_each(|(w, m)| *w += part * m);
-            }
-            return Some(chosen.iter().map(|c| c.0).zip(weights).collect());
-        }
-    }
-    None
 }

@@ -55,6 +55,12 @@ impl Places {
         Ok(Self { n_states: n, before: pick(&before), after: pick(&after) })
     }
 
+    /// These cells.
+    pub fn at(asker: &mut Asker, cells: &[f64]) -> Result<Self> {
+        let after = asker.next_unstimulated(cells)?;
+        Ok(Self { n_states: asker.n_states(), before: cells.to_vec(), after })
+    }
+
     pub fn len(&self) -> usize {
         self.before.len() / self.n_states
     }

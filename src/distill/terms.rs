@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::ask::Asker;
-use super::factor::{Factors, Wanted};
+use super::driven::{Candidate, Driven, candidates};
+use super::factor::{Factors, Wanted, largest};
 use super::function::{Coordinate, Function};
-use super::pieces::{Powers, Use, pieces};
+use super::pieces::{Piece, Powers, Use, pieces};
 use super::quantity::Quantities;
 use super::separate::{Places, Product, Separator};
 use crate::error::Result;
@@ -46,6 +47,8 @@ pub struct Formula {
     pub terms: Vec<Term>,
     /// What one unit of stimulus adds to a state.
     pub stimulus: Vec<(StateIndex, f64)>,
+    /// States that sums drive. Of each the sum is one of `terms`, too, and has the number of states plus its position here as its own.
+    pub driven: Vec<Driven>,
     /// States whose increments are not such sums; none of `terms` changes them.
     pub unknown: Vec<StateIndex>,
 }
@@ -102,15 +105,18 @@ impl Formula {
         let mut separator = Separator { quantities, asker, places: &places };
         let mut wanted: Vec<Wanted> = Vec::new();
         for piece in pieces(&mut separator)? {
-            let tolerance = piece.uses.iter().map(|u| {
-                let power = |c: &Coordinate| ranges[c.state][0].abs().max(ranges[c.state][1].abs());
-                let largest: f64 = u.powers.iter().map(power).product();
-                separation * sizes[u.target] / (u.weight.abs() * u.largest * largest).max(f64::MIN_POSITIVE)
-            });
+            let tolerance = piece.uses.iter().map(|u| separation * sizes[u.target] / u.most(ranges));
             let tolerance = tolerance.fold(f64::INFINITY, f64::min).max(piece.function.noise(quantities));
             wanted.push(Wanted { piece, tolerance });
         }
-        let factors = separator.factors(&mut wanted)?;
+        let mut factors = separator.factors(&mut wanted)?;
+        formula.drive(&mut separator, &mut wanted, &factors, visited, ranges)?;
+        let driven: Vec<StateIndex> = formula.driven.iter().map(|d| d.state).collect();
+        if !driven.is_empty() {
+            wanted.iter_mut().for_each(|w| w.piece.uses.retain(|u| !driven.contains(&u.target)));
+            wanted.retain(|w| !w.piece.uses.is_empty());
+            factors = separator.factors(&mut wanted)?;
+        }
         for (Wanted { piece, .. }, factors) in wanted.iter().zip(factors) {
             match factors {
                 Some(factors) => {
@@ -126,11 +132,56 @@ impl Formula {
         let unknown = std::mem::take(&mut formula.unknown);
         formula.give_up(&unknown);
         for increment in &structure.increments {
-            if !formula.unknown.contains(&increment.state) {
+            if !formula.unknown.contains(&increment.state) && !driven.contains(&increment.state) {
                 formula.summed.push(increment.state);
             }
         }
         Ok(formula)
+    }
+
+    /// Looks for the sums that drive states whose pieces have no `factors`, and has other pieces used in them.
+    fn drive(
+        &mut self,
+        separator: &mut Separator,
+        wanted: &mut [Wanted],
+        factors: &[Option<Factors>],
+        visited: &Visited,
+        ranges: &[[f64; 2]],
+    ) -> Result<()> {
+        let structure = separator.quantities.structure();
+        let inseparable = wanted.iter().zip(factors).filter(|(_, factors)| factors.is_none());
+        let mut states: Vec<StateIndex> =
+            inseparable.flat_map(|(w, _)| w.piece.uses.iter().map(|u| u.target)).collect();
+        states.sort_unstable();
+        states.dedup();
+        let usable: Vec<bool> = factors.iter().map(Option::is_some).collect();
+        for state in states {
+            let mut parents = structure.states[state].parents.clone();
+            parents.push(state);
+            let pieces: Vec<&Piece> = wanted.iter().map(|w| &w.piece).collect();
+            let candidates = candidates(&pieces, &usable, &parents);
+            let Some(found) = separator.driven(state, &candidates, &pieces, visited)? else { continue };
+            let target = structure.states.len() + self.driven.len();
+            let tolerance = found.tolerance / found.sum.len() as f64;
+            for (Candidate { piece, functions, powers }, weight) in found.sum {
+                let mut largest_product = 1.0;
+                for function in &functions {
+                    largest_product *= largest(&separator.values(function)?);
+                }
+                let one_use = Use { weight, functions, largest: largest_product, powers, target };
+                match piece {
+                    Some(k) => {
+                        let noise = wanted[k].piece.function.noise(separator.quantities);
+                        let own = (tolerance / one_use.most(ranges)).max(noise);
+                        wanted[k].tolerance = wanted[k].tolerance.min(own);
+                        wanted[k].piece.uses.push(one_use);
+                    }
+                    None => self.add(Factors::default(), &[one_use]),
+                }
+            }
+            self.driven.push(found.driven);
+        }
+        Ok(())
     }
 
     /// Adds what a piece, the product of `factors`, brings wherever it is used.
@@ -153,6 +204,11 @@ impl Formula {
                 self.terms.push(Term { functions, sums: factors.sums.clone(), polynomial, targets });
             }
         }
+    }
+
+    /// The terms of which something is added to a state, or to a sum that drives one.
+    pub fn terms_of(&self, sum: StateIndex) -> impl Iterator<Item = &Term> {
+        self.terms.iter().filter(move |t| t.targets.iter().any(|target| target.0 == sum))
     }
 
     /// Number of products of which increments are sums.

@@ -20,6 +20,19 @@ impl Program {
     }
 }
 
+impl Table {
+    /// Values of its functions at `x`, in double precision.
+    pub(crate) fn look_up(&self, x: f64) -> Vec<f64> {
+        let rows = self.n_rows();
+        let position = position(self, x).clamp(0.0, (rows - 1) as f64);
+        // NaN casts to 0 and stays NaN in the fraction.
+        let row = (position as usize).min(rows - 2);
+        let fraction = position - row as f64;
+        let value = |r: usize, c: usize| f64::from(self.values[r * self.width + c]);
+        (0..self.width).map(|c| value(row, c) + fraction * (value(row + 1, c) - value(row, c))).collect()
+    }
+}
+
 fn evaluate(operation: &Operation, blocks: &[Vec<f64>]) -> Vec<f64> {
     match operation {
         Operation::Constant { values } => values.iter().map(|&v| f64::from(v)).collect(),
@@ -42,7 +55,7 @@ fn evaluate(operation: &Operation, blocks: &[Vec<f64>]) -> Vec<f64> {
         }
         Operation::Concat { inputs } => inputs.iter().flat_map(|b| blocks[b.0].clone()).collect(),
         Operation::Slice { input, start, width } => blocks[input.0][*start..start + width].to_vec(),
-        Operation::Table { input, table } => look_up(table, blocks[input.0][0]),
+        Operation::Table { input, table } => table.look_up(blocks[input.0][0]),
         Operation::Relax { state, rate, drive } => {
             let (y, k, a) = (&blocks[state.0], &blocks[rate.0], &blocks[drive.0]);
             (0..y.len()).map(|i| y[i] + (a[i] - k[i] * y[i])).collect()
@@ -80,16 +93,6 @@ fn slope_of_table(table: &Table, x: f64) -> Vec<f64> {
         _ => (value(row + 1, c) - value(row, c)) * f64::from(table.rows_per_unit),
     };
     (0..table.width).map(slope).collect()
-}
-
-fn look_up(table: &Table, x: f64) -> Vec<f64> {
-    let rows = table.n_rows();
-    let position = position(table, x).clamp(0.0, (rows - 1) as f64);
-    // NaN casts to 0 and stays NaN in the fraction.
-    let row = (position as usize).min(rows - 2);
-    let fraction = position - row as f64;
-    let value = |r: usize, c: usize| f64::from(table.values[r * table.width + c]);
-    (0..table.width).map(|c| value(row, c) + fraction * (value(row + 1, c) - value(row, c))).collect()
 }
 
 fn activate(activation: Activation, x: f64) -> f64 {
