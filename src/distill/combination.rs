@@ -1,5 +1,8 @@
 //! Values as sums of few of many columns of numbers.
 
+/// Columns by number, each with its weight.
+pub type Weights = Vec<(usize, f64)>;
+
 /// Of a column that is a sum of others anywhere no more than this part is left, and where a sum is to be constant no more than that; nor
 /// does the sum spread more there, as a part of its spread anywhere.
 const DEPENDENT: f64 = 1e-7;
@@ -17,7 +20,7 @@ pub fn sum_of_two(
     candidates: &[usize],
     values: &[f64],
     tolerated: f64,
-) -> Option<Vec<(usize, f64)>> {
+) -> Option<Weights> {
     let of: Vec<&[f64]> = candidates.iter().map(|&k| columns[k]).collect();
     let squares: Vec<f64> = of.iter().map(|a| dot(a, a)).collect();
     let shares: Vec<f64> = of.iter().map(|a| dot(a, values)).collect();
@@ -45,7 +48,7 @@ pub fn sum_of(
     most: usize,
     values: &[f64],
     tolerated: f64,
-) -> Option<Vec<(usize, f64)>> {
+) -> Option<Weights> {
     let mut left = values.to_vec();
     // Gram–Schmidt: each chosen column without what the earlier ones have of it, and how it is made of them.
     let mut chosen: Vec<(usize, Vec<f64>, Vec<f64>)> = Vec::new();
@@ -79,20 +82,36 @@ pub fn sum_of(
     None
 }
 
+/// Those of the `candidates` among `columns` of which none is a sum of the others but for this part of it, and of which all candidates
+/// are sums: Gram–Schmidt, with the column first of which most is left.
+fn independent(columns: &[&[f64]], candidates: &[usize], part: f64) -> Vec<usize> {
+    let mut left: Vec<(usize, Vec<f64>, f64)> =
+        candidates.iter().map(|&k| (k, columns[k].to_vec(), dot(columns[k], columns[k]))).collect();
+    let mut chosen = Vec::new();
+    let most = |left: &[(usize, Vec<f64>, f64)]| {
+        let parts = left.iter().enumerate().map(|(i, (_, column, size))| (i, dot(column, column) / size));
+        parts.filter(|(_, of_column)| *of_column > part * part).max_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    while let Some((i, _)) = most(&left) {
+        let (k, direction, _) = left.swap_remove(i);
+        let size = dot(&direction, &direction);
+        for (_, column, _) in &mut left {
+            let share = dot(column, &direction) / size;
+            column.iter_mut().zip(&direction).for_each(|(x, d)| *x -= share * d);
+        }
+        chosen.push(k);
+    }
+    chosen
+}
+
 /// The weighted sum of few columns that is zero `there`, but not `anywhere`, where its root mean square is 1; with its root mean square
 /// there. None if there is no such sum.
-pub fn constant_sum(there: &[&[f64]], anywhere: &[&[f64]]) -> Option<(f64, Vec<(usize, f64)>)> {
+pub fn constant_sum(there: &[&[f64]], anywhere: &[&[f64]]) -> Option<(f64, Weights)> {
+    let is_finite = |&k: &usize| [there[k], anywhere[k]].iter().all(|c| dot(c, c).is_finite());
+    let finite: Vec<usize> = (0..anywhere.len()).filter(is_finite).collect();
     // Sums that hold anywhere say nothing.
-    let mut independent: Vec<usize> = Vec::new();
-    for (k, column) in anywhere.iter().enumerate() {
-        let (size, size_there) = (dot(column, column), dot(there[k], there[k]));
-        let left = DEPENDENT * DEPENDENT * size;
-        let depends = || sum_of(anywhere, &independent, independent.len(), column, left).is_some();
-        if size > 0.0 && size.is_finite() && size_there.is_finite() && !depends() {
-            independent.push(k);
-        }
-    }
-    // One of the columns is the sum of the others with the sign changed.
+    let candidates = independent(anywhere, &finite, DEPENDENT);
+    let basis = independent(there, &candidates, LEFT);
     let equal = |one: usize, among: &[usize]| {
         sum_of(there, among, among.len(), there[one], LEFT * LEFT * dot(there[one], there[one]))
     };
@@ -101,10 +120,10 @@ pub fn constant_sum(there: &[&[f64]], anywhere: &[&[f64]]) -> Option<(f64, Vec<(
         let at = |i: usize| columns[one][i] - others.iter().map(|&(k, w)| w * columns[k][i]).sum::<f64>();
         ((0..n).map(|i| at(i).powi(2)).sum::<f64>() / n as f64).sqrt()
     };
-    let mut found: Vec<(f64, usize, Vec<(usize, f64)>)> = Vec::new();
-    for &one in &independent {
-        let others: Vec<usize> = independent.iter().copied().filter(|&k| k != one).collect();
-        if let Some(sum) = equal(one, &others) {
+    let mut found: Vec<(f64, usize, Weights)> = Vec::new();
+    // Each of the others is a sum of these: with the sign changed, they add up to zero.
+    for &one in candidates.iter().filter(|&k| !basis.contains(k)) {
+        if let Some(sum) = equal(one, &basis) {
             found.push((size(there, one, &sum) / size(anywhere, one, &sum), one, sum));
         }
     }

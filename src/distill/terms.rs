@@ -47,7 +47,7 @@ pub struct Formula {
     pub terms: Vec<Term>,
     /// What one unit of stimulus adds to a state.
     pub stimulus: Vec<(StateIndex, f64)>,
-    /// States that sums drive. Of each the sum is one of `terms`, too, and has the number of states plus its position here as its own.
+    /// States that sums drive. The sum of the one at position k is what `terms` add to "state" n + k, where there are n states.
     pub driven: Vec<Driven>,
     /// States whose increments are not such sums; none of `terms` changes them.
     pub unknown: Vec<StateIndex>,
