@@ -6,7 +6,9 @@ use emucell::backend::cuda::Source;
 use emucell::backend::cuda::compile::{self, Cache, Resources};
 use emucell::backend::cuda::generate::{Kernel, Request};
 use emucell::backend::cuda::target::Target;
+use emucell::format::onnx;
 use emucell::program::Program;
+use emucell::surrogate::Variable;
 
 use super::nvrtc;
 use super::programs::network;
@@ -72,6 +74,43 @@ fn every_precision_compiles_for_every_architecture_without_spills() {
                 }
             }
         }
+    }
+}
+
+/// Surrogates of detailed models are long programs: the shipped one, and files named in EMUCELL_SURROGATES (separated by colons).
+#[test]
+fn distilled_cell_models_compile() {
+    let Some(nvrtc) = nvrtc() else { return };
+    let named = std::env::var("EMUCELL_SURROGATES").unwrap_or_default();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/models/ten_tusscher_3_epi.onnx");
+    for path in std::iter::once(shipped).chain(named.split(':').filter(|path| !path.is_empty())) {
+        let surrogate = onnx::load(std::path::Path::new(path)).unwrap();
+        let state = |name: &str| surrogate.outputs().iter().position(|output| output.name == name);
+        let sources: Vec<Source> = surrogate
+            .inputs()
+            .iter()
+            .map(|input| state(&input.name).map_or(Source::ByPosition, Source::State))
+            .collect();
+        let range = |input: &Variable| input.range.map_or([-1.0, 1.0], |range| range.map(|x| x as f32));
+        let domain: Vec<[f32; 2]> = surrogate.inputs().iter().map(range).collect();
+        let (program, target) = (surrogate.program().unwrap(), Target::of(90).unwrap());
+        let request = Request {
+            program,
+            steps: Some(&sources),
+            time: None,
+            domain: &domain,
+            precision: Precision::F32,
+            target,
+        };
+        let kernel = Kernel::generate(&request).unwrap();
+        let start = std::time::Instant::now();
+        let cubin = nvrtc.compile(&kernel.text_for_gpu(), &compile::options(target)).unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        let mut resources = Resources::of(&cubin).unwrap();
+        resources.retain(|r| r.kernel.starts_with("emucell_"));
+        let n = program.operations().len();
+        eprintln!("{path}: {n} operations in {seconds:.1} s, {resources:?}");
+        assert!(!resources.is_empty() && resources.iter().all(|r| r.registers > 0), "{path}: {resources:?}");
     }
 }
 
