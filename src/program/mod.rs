@@ -180,6 +180,16 @@ impl Operation {
         }
     }
 
+    /// Whether it is a dense operation with a linear activation of whose weights half or more are zero: sums of some columns.
+    pub fn is_sparse_sum(&self) -> bool {
+        match self {
+            Self::Dense { weights, activation: Activation::Linear, .. } => {
+                2 * weights.iter().filter(|weight| **weight == 0.0).count() >= weights.len()
+            }
+            _ => false,
+        }
+    }
+
     fn map_inputs(&mut self, f: impl Fn(BlockId) -> BlockId) {
         match self {
             Self::Constant { .. } => {}

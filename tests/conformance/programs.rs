@@ -24,6 +24,7 @@ pub fn all() -> Vec<(String, Program)> {
     programs.push(("constants".to_owned(), constants()));
     programs.push(("gates".to_owned(), gates()));
     programs.push(("mixed".to_owned(), mixed()));
+    programs.push(("distilled".to_owned(), distilled()));
     programs.push(("identity".to_owned(), ProgramBuilder::new(3).unwrap().finish(BlockId::INPUT)));
     programs
 }
@@ -127,5 +128,43 @@ fn mixed() -> Program {
     let both = b.concat(&[residual, narrow_by_wide, column]).unwrap();
     let across = b.slice(both, 2, 3).unwrap();
     let y = b.concat(&[across, BlockId::INPUT, both]).unwrap();
+    b.finish(y)
+}
+
+/// As distillation makes them: wide and narrow tables of two columns, products of columns picked from them, sums in which most
+/// columns have no weight, products that sums share, and a small network of columns from several blocks.
+pub fn distilled() -> Program {
+    let mut b = ProgramBuilder::new(4).unwrap();
+    let column = |b: &mut ProgramBuilder, of: BlockId, i: usize| b.slice(of, i, 1).unwrap();
+    let table = |b: &mut ProgramBuilder, input: BlockId, seed: usize, width: usize| {
+        let values = (0..29 * width).map(|i| 0.4 + 0.3 * noise(seed + i)).collect();
+        let table = Table { first: -1.5, rows_per_unit: 8.0, width, values };
+        b.push(Operation::Table { input, table }).unwrap()
+    };
+    let (v, calcium) = (column(&mut b, BlockId::INPUT, 0), column(&mut b, BlockId::INPUT, 2));
+    let wide = table(&mut b, v, 40, 9);
+    let narrow = [1, 2, 3, 5].map(|width| table(&mut b, calcium, 700 + width, width));
+    let pick = |b: &mut ProgramBuilder, of: &[(BlockId, usize)]| {
+        let columns: Vec<BlockId> = of.iter().map(|&(block, i)| b.slice(block, i, 1).unwrap()).collect();
+        b.concat(&columns).unwrap()
+    };
+    let left = pick(&mut b, &[(wide, 8), (wide, 0), (narrow[1], 1), (wide, 4), (narrow[3], 4), (wide, 7)]);
+    let right =
+        pick(&mut b, &[(narrow[0], 0), (narrow[2], 2), (wide, 3), (wide, 4), (BlockId::INPUT, 1), (wide, 1)]);
+    let products = b.binary(BinaryOperator::Multiply, left, right).unwrap();
+    let terms = b.concat(&[products, BlockId::INPUT, narrow[2]]).unwrap();
+    let n_terms = b.width(terms);
+    let weight = |row: usize, k: usize| match (row + 2 * k) % 5 {
+        0 | 3 => 0.8 * noise(row * n_terms + k),
+        _ => 0.0,
+    };
+    let weights = (0..4).flat_map(|row| (0..n_terms).map(move |k| weight(row, k))).collect();
+    let sums = b.dense(terms, weights, vec![0.1, 0.0, -0.2, 0.3], Activation::Linear).unwrap();
+    let read = pick(&mut b, &[(sums, 2), (wide, 8), (BlockId::INPUT, 3)]);
+    let learned = dense(&mut b, read, 6, Activation::Tanh);
+    let learned = dense(&mut b, learned, 1, Activation::Linear);
+    let others = b.slice(sums, 0, 3).unwrap();
+    let changes = b.concat(&[others, learned]).unwrap();
+    let y = b.binary(BinaryOperator::Add, BlockId::INPUT, changes).unwrap();
     b.finish(y)
 }

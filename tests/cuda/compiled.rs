@@ -109,7 +109,8 @@ fn distilled_cell_models_compile() {
         let mut resources = Resources::of(&cubin).unwrap();
         resources.retain(|r| r.kernel.starts_with("emucell_"));
         let n = program.operations().len();
-        eprintln!("{path}: {n} operations in {seconds:.1} s, {resources:?}");
+        let work = kernel.work.multiply_adds;
+        eprintln!("{path}: {n} operations, {work} multiply-adds, in {seconds:.1} s, {resources:?}");
         assert!(!resources.is_empty() && resources.iter().all(|r| r.registers > 0), "{path}: {resources:?}");
     }
 }

@@ -69,7 +69,8 @@ fn error(program: &Program, x: &[f32], y: &[f32]) -> f64 {
 fn faults_of_kernels_are_seen() {
     let wide = network(&[20, 128, 100, 36], Activation::Tanh);
     let small = network(&[3, 16, 16, 2], Activation::Relu);
-    let faults: [(&str, &Program, Precision, &str, &str); 9] = [
+    let distilled = programs::distilled();
+    let faults: [(&str, &Program, Precision, &str, &str); 12] = [
         ("a_row", &small, Precision::F16, "a[t][k][1] = lower[k * 8 + q]", "a[t][k][1] = upper[k * 8 + q]"),
         ("a_column", &wide, Precision::F16, "upper[k * 8 + 4 + q]", "upper[k * 8 + 3 + q]"),
         ("b_half", &small, Precision::F16, "a[t][k], w.x, w.y);", "a[t][k], w.y, w.x);"),
@@ -78,6 +79,9 @@ fn faults_of_kernels_are_seen() {
         ("slots", &wide, Precision::Auto, "x[t][k][0], x[t][k][2]", "x[t][k][0], x[t][k][1]"),
         ("split", &wide, Precision::Auto, "rest[t], w.x, w.y);", "rest[t], w.z, w.w);"),
         ("tile", &wide, Precision::F32, "lane % 4 * 8, group", "lane % 4 * 7, group"),
+        ("row", &distilled, Precision::F32, "lower + STRIDE, position", "lower, position"),
+        ("columns", &distilled, Precision::F32, "row.upper + first", "row.upper + first / 8 * 4"),
+        ("term", &distilled, Precision::F32, "[1], b", "[2], b"),
         ("tail", &small, Precision::F32, "cell < call.n_cells", "cell + 1 < call.n_cells"),
     ];
     for (name, program, precision, right, wrong) in faults {

@@ -184,6 +184,15 @@ inline u8 *shared_memory() {
     return reinterpret_cast<u8 *>((address + 15) / 16 * 16);
 }
 inline void *global(u64 address) { return reinterpret_cast<void *>(address); }
+// A GPU faults where numbers that are read at once are not aligned to their size.
+template <int N> inline void read_only(const float *from, float (&to)[N]) {
+    if (reinterpret_cast<std::uintptr_t>(from) % sizeof to != 0) {
+        std::fprintf(stderr, "emulation: %d numbers are read at %p\n", N, static_cast<const void *>(from));
+        std::abort();
+    }
+    std::memcpy(to, from, sizeof to);
+}
+
 inline float as_float(u32 bits) { return emulation::bits_to_float(bits); }
 inline u32 as_bits(float x) { return emulation::float_to_bits(x); }
 inline void count(u64 *counter, u64 n) { *counter += n; }

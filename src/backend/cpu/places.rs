@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::program::{BlockId, Operation, Program};
 
@@ -99,12 +98,6 @@ impl Places {
     }
 }
 
-/// Whether half of the weights of a dense operation, or more, are zero: each sum then reads its own columns.
-pub fn is_sparse(weights: &[f32], activation: Activation) -> bool {
-    let zeros = weights.iter().filter(|w| **w == 0.0).count();
-    activation == Activation::Linear && 2 * zeros >= weights.len()
-}
-
 /// Where the columns of each block come from.
 fn sources(program: &Program) -> Result<Vec<Vec<Source>>> {
     let together = read_as_neighbours(program);
@@ -152,7 +145,7 @@ fn read_as_neighbours(program: &Program) -> Vec<bool> {
     for (block, operation) in steps.into_iter().rev() {
         let needs = match operation {
             Operation::Binary { .. } | Operation::Concat { .. } => false,
-            Operation::Dense { weights, activation, .. } => !is_sparse(weights, *activation),
+            Operation::Dense { .. } => !operation.is_sparse_sum(),
             Operation::Slice { .. } => together[block.index()],
             _ => true,
         };
@@ -166,6 +159,7 @@ fn read_as_neighbours(program: &Program) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::Activation;
     use crate::program::{BinaryOperator, ProgramBuilder};
 
     #[test]

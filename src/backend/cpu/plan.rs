@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::layers::Layers;
-use super::places::{Column, Places, is_sparse};
+use super::places::{Column, Places};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::kernels::{
@@ -135,7 +135,7 @@ impl Plan {
                         false => Instruction::Copy { columns, y },
                     }
                 }
-                Operation::Dense { input, weights, bias, activation } if is_sparse(weights, *activation) => {
+                Operation::Dense { input, weights, bias, .. } if operation.is_sparse_sum() => {
                     Instruction::Sums { sums: ColumnSums::new(weights, bias, &places.columns(*input)), y }
                 }
                 Operation::Dense { input, weights, bias, activation } => {

@@ -27,6 +27,17 @@ EMUCELL_DEVICE u8 *shared_memory() {
 // An address in the GPU's memory. Told so, the compiler needs not ask at run time which memory it is.
 EMUCELL_DEVICE void *global(u64 address) { return __cvta_global_to_generic(address); }
 
+// Numbers that no kernel writes, which the compiler may read as early as it likes; aligned to their size.
+EMUCELL_DEVICE void read_only(const float *from, float (&to)[1]) { to[0] = __ldg(from); }
+EMUCELL_DEVICE void read_only(const float *from, float (&to)[2]) {
+    float2 both = __ldg(reinterpret_cast<const float2 *>(from));
+    to[0] = both.x, to[1] = both.y;
+}
+EMUCELL_DEVICE void read_only(const float *from, float (&to)[4]) {
+    float4 all = __ldg(reinterpret_cast<const float4 *>(from));
+    to[0] = all.x, to[1] = all.y, to[2] = all.z, to[3] = all.w;
+}
+
 EMUCELL_DEVICE float as_float(u32 bits) { return __uint_as_float(bits); }
 EMUCELL_DEVICE u32 as_bits(float x) { return __float_as_uint(x); }
 EMUCELL_DEVICE void count(u64 *counter, u64 n) { atomicAdd(counter, n); }

@@ -36,7 +36,9 @@ template <class Network, int TIME_INPUT> struct WholeAtTimes : Network {
     static constexpr int TIME = TIME_INPUT, KEPT = Network::INPUTS, ROW = 1;
 
     EMUCELL_DEVICE static void tabulate(float t, float (&row)[1], const Warp &) { row[0] = t; }
-    EMUCELL_DEVICE static void keep(const float (&x)[KEPT], float (&kept)[KEPT], const Warp &) { copy<KEPT>(x, 0, kept, 0); }
+    EMUCELL_DEVICE static void keep(const float (&x)[KEPT], float (&kept)[KEPT], const Warp &) {
+        EMUCELL_UNROLL for (int i = 0; i < KEPT; i++) kept[i] = x[i];
+    }
     EMUCELL_DEVICE static void run_at(const float (&kept)[KEPT], float (&y)[Network::OUTPUTS], const Warp &warp) {
         float x[KEPT];
         EMUCELL_UNROLL for (int i = 0; i < KEPT; i++) x[i] = i == TIME ? warp.row[0] : kept[i];

@@ -10,7 +10,7 @@ use super::pack::Layer;
 use crate::activation::Activation;
 use crate::backend::Precision;
 use crate::backend::cuda::target::Target;
-use crate::program::{BlockId, Operation, Program};
+use crate::program::{Operation, Program};
 
 /// Multiply-adds of a chain, up to which it is unrolled in every thread: more instructions would not stay in a GPU's
 /// instruction caches.
@@ -125,6 +125,9 @@ pub fn plan(program: &Program, precision: Precision, target: Target) -> Vec<Chai
     let mut chains: Vec<Vec<usize>> = Vec::new();
     for (i, operation) in program.operations().iter().enumerate() {
         let Operation::Dense { input, .. } = operation else { continue };
+        if operation.is_sparse_sum() {
+            continue;
+        }
         // The block that operation j makes has number j + 1.
         let before = chains.iter_mut().find(|chain| {
             chain.last().is_some_and(|last| last + 1 == input.index()) && uses[input.index()] == 1
@@ -204,8 +207,8 @@ fn layers<'a>(program: &'a Program, plan: &ChainPlan) -> Vec<(Layer<'a>, Activat
     plan.operations.iter().map(layer).collect()
 }
 
-pub fn write(program: &Program, plan: &ChainPlan, numbers: &mut Numbers) -> ChainText {
-    let input = program.operations()[plan.operations[0]].inputs()[0];
+/// Reads the array `input`.
+pub fn write(program: &Program, plan: &ChainPlan, input: &str, numbers: &mut Numbers) -> ChainText {
     let output = plan.operations[plan.operations.len() - 1] + 1;
     let chain = Chain { layers: layers(program, plan), input, output, ends: plan.ends, numbers };
     match plan.method {
@@ -218,7 +221,8 @@ pub fn write(program: &Program, plan: &ChainPlan, numbers: &mut Numbers) -> Chai
 
 struct Chain<'a> {
     layers: Vec<(Layer<'a>, Activation)>,
-    input: BlockId,
+    /// Name of the input array.
+    input: &'a str,
     /// Number of the output block.
     output: usize,
     ends: Ends,
@@ -236,7 +240,7 @@ impl Chain<'_> {
     fn unrolled(self) -> ChainText {
         let Self { layers, input, output, numbers, .. } = self;
         let mut text = String::new();
-        let mut x = format!("b{}", input.index());
+        let mut x = input.to_owned();
         line!(text, "float b{output}[{}];", layers[layers.len() - 1].0.n_outputs());
         text += "        {\n";
         for (i, (layer, activation)) in layers.iter().enumerate() {
@@ -270,7 +274,7 @@ impl Chain<'_> {
             "    float *p0 = reinterpret_cast<float *>(warp.stage), *p1 = p0 + {} * EMUCELL_TILE_ROW;",
             rows[0]
         );
-        line!(text, "    tile_put(b{}, p0, warp.lane);", input.index());
+        line!(text, "    tile_put({input}, p0, warp.lane);");
         for (i, (layer, activation)) in layers.iter().enumerate() {
             let (from, to) = (i % 2, (i + 1) % 2);
             let weights = numbers.layer(layer.tile());
@@ -312,11 +316,7 @@ impl Chain<'_> {
         line!(text, "    u32 *in = reinterpret_cast<u32 *>(warp.stage);");
         line!(text, "    float *out = reinterpret_cast<float *>(warp.stage + {});", stage.input_bytes);
         if !matches!(ends, Ends::AtTime(_)) {
-            line!(
-                text,
-                "    half_put<{kind}, {parts}, {n_inputs}, {padded}>(b{}, in, warp.lane);",
-                input.index()
-            );
+            line!(text, "    half_put<{kind}, {parts}, {n_inputs}, {padded}>({input}, in, warp.lane);");
         }
         line!(text, "    EMUCELL_ROLLED for (int tile = 0; tile < 2; tile += {tiles}) {{");
         line!(text, "        u32 a0[{tiles}][{}][4];", tiles_of(0));
@@ -377,7 +377,7 @@ impl Chain<'_> {
         line!(text, "    float *in = reinterpret_cast<float *>(warp.stage);");
         line!(text, "    float *out = reinterpret_cast<float *>(warp.stage + {});", stage.input_bytes);
         if !matches!(ends, Ends::AtTime(_)) {
-            line!(text, "    tf32_put<{n_inputs}, {in_eights}>(b{}, in, warp.lane);", input.index());
+            line!(text, "    tf32_put<{n_inputs}, {in_eights}>({input}, in, warp.lane);");
         }
         line!(text, "    EMUCELL_ROLLED for (int tile = 0; tile < 2; tile += {tiles}) {{");
         line!(text, "        float x0[{tiles}][{in_eights}][4];");

@@ -6,6 +6,7 @@
 
 mod activation;
 mod chain;
+mod columns;
 mod network;
 mod numbers;
 mod pack;
@@ -119,13 +120,11 @@ impl Kernel {
                 networks.push(Plan { updates, ..Plan::of("Increments", increments.fused(), request) });
             }
         }
-        let mut texts: Vec<NetworkText> = networks
-            .iter()
-            .map(|plan| NetworkText::write(plan, steps, &mut numbers))
-            .collect::<Result<_>>()?;
+        let mut texts: Vec<NetworkText> =
+            networks.iter().map(|plan| NetworkText::write(plan, steps, &mut numbers)).collect();
         if let Some((Times::Split(parts), _)) = &times {
             for plan in parts.iter() {
-                texts.push(NetworkText::write(plan, None, &mut numbers)?);
+                texts.push(NetworkText::write(plan, None, &mut numbers));
             }
         }
         let stage = texts.iter().map(|text| text.stage).max().unwrap_or(0);
@@ -238,14 +237,12 @@ struct Plan {
     chains: Vec<ChainPlan>,
     /// Of the program of increments; empty for the network itself.
     updates: Vec<Update>,
-    /// Positions of operations that a chain does.
-    skipped: Vec<usize>,
 }
 
 impl Plan {
     fn of(name: &'static str, program: Program, request: &Request<'_>) -> Self {
         let chains = chain::plan(&program, request.precision, request.target);
-        Self { name, program, chains, updates: Vec::new(), skipped: Vec::new() }
+        Self { name, program, chains, updates: Vec::new() }
     }
 
     fn registers_of_tiles(&self, chain: usize) -> Option<usize> {

@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 
-use super::activation::{exact, number, slope};
-use super::chain::{self, Method, Tensor};
+use super::chain::{Method, Tensor};
+use super::columns::Body;
 use super::numbers::Numbers;
-use super::{Plan, Shape, Source, stage_bytes};
-use crate::error::Result;
-use crate::program::{BinaryOperator, BlockId, Operation, Program, Table, Update};
+use super::{Plan, Shape, Source};
+use crate::program::{Program, Update};
 
 /// The struct of a network, but for what depends on all of them.
 #[derive(Debug)]
@@ -22,40 +21,16 @@ pub struct NetworkText {
 }
 
 impl NetworkText {
-    /// # Errors
-    /// Never so far: whatever a program holds can be written.
-    pub fn write(plan: &Plan, steps: Option<&[Source]>, numbers: &mut Numbers) -> Result<Self> {
-        let program = &plan.program;
-        let mut body = String::new();
-        let mut stage = 0;
-        for (block, operation) in program.steps() {
-            let position = block.index() - 1;
-            if plan.skipped.contains(&position) {
-                continue;
-            }
-            if let Operation::Dense { .. } = operation {
-                // A chain is written where its last layer stands: nobody reads the others.
-                if let Some(chain) =
-                    plan.chains.iter().find(|chain| chain.operations.last() == Some(&position))
-                {
-                    let text = chain::write(program, chain, numbers);
-                    stage = stage.max(stage_bytes(&text.stage));
-                    body += &text.text;
-                }
-            } else {
-                write_operation(&mut body, program, block, operation, numbers);
-            }
-        }
-        let output = program.output().index();
-        writeln!(body, "        copy<OUTPUTS>(b{output}, 0, y, 0);").expect("a string");
+    pub fn write(plan: &Plan, steps: Option<&[Source]>, numbers: &mut Numbers) -> Self {
+        let (body, stage) = Body::new(plan, numbers).write();
         let methods = || plan.chains.iter().map(|chain| chain.method);
         let tensor = methods().find_map(|method| match method {
             Method::Tensor(tensor) => Some(tensor),
             _ => None,
         });
-        Ok(Self {
+        Self {
             name: plan.name,
-            constants: constants(program, steps, &plan.updates),
+            constants: constants(&plan.program, steps, &plan.updates),
             body,
             stage: stage.next_multiple_of(16),
             uses_tensor_cores: tensor.is_some(),
@@ -66,7 +41,7 @@ impl NetworkText {
                 Some(Tensor::Tf32) => "tf32",
                 Some(Tensor::SplitTf32) => "split tf32",
             },
-        })
+        }
     }
 
     /// The whole struct.
@@ -130,69 +105,6 @@ fn constants(program: &Program, steps: Option<&[Source]>, updates: &[Update]) ->
     let value = |(j, update): (usize, &Update)| (*update == Update::Value).then(|| (j, "false".to_owned()));
     function("bool", "is_increment", updates.iter().enumerate().filter_map(value).collect(), "true");
     text
-}
-
-fn write_operation(
-    text: &mut String,
-    program: &Program,
-    block: BlockId,
-    operation: &Operation,
-    numbers: &mut Numbers,
-) {
-    let y = format!("b{}", block.index());
-    let name = |block: &BlockId| format!("b{}", block.index());
-    let mut line = |what: String| {
-        *text += "        ";
-        *text += &what;
-        text.push('\n');
-    };
-    line(format!("float {y}[{}];", program.width(block)));
-    line(match operation {
-        Operation::Dense { .. } => unreachable!("dense operations stand in chains"),
-        Operation::Constant { values } => format!("constant({y}, {});", numbers.constants(values)),
-        Operation::Activation { input, activation } => {
-            format!("map({}, {y}, {});", name(input), exact(*activation))
-        }
-        Operation::Slope { input, activation } => {
-            format!("map({}, {y}, {});", name(input), slope(*activation))
-        }
-        Operation::Exp { input } => format!("map({}, {y}, Exp{{}});", name(input)),
-        Operation::Binary { operator, left, right } => {
-            let operator = match operator {
-                BinaryOperator::Add => "Add",
-                BinaryOperator::Subtract => "Subtract",
-                BinaryOperator::Multiply => "Multiply",
-                BinaryOperator::Divide => "Divide",
-                BinaryOperator::Minimum => "Minimum",
-                BinaryOperator::Maximum => "Maximum",
-            };
-            format!("binary({}, {}, {y}, {operator}{{}});", name(left), name(right))
-        }
-        Operation::Concat { inputs } => {
-            let mut to = 0;
-            let parts = inputs.iter().map(|input| {
-                let width = program.width(*input);
-                to += width;
-                format!("copy<{width}>({}, 0, {y}, {});", name(input), to - width)
-            });
-            parts.collect::<Vec<_>>().join(" ")
-        }
-        Operation::Slice { input, start, width } => {
-            format!("copy<{width}>({}, {start}, {y}, 0);", name(input))
-        }
-        Operation::Table { input, table } => look_up("table", input, &y, table, numbers),
-        Operation::TableSlope { input, table } => look_up("table_slope", input, &y, table, numbers),
-        Operation::Relax { state, rate, drive } => {
-            format!("relax({}, {}, {}, {y});", name(state), name(rate), name(drive))
-        }
-    });
-}
-
-fn look_up(function: &str, input: &BlockId, y: &str, table: &Table, numbers: &mut Numbers) -> String {
-    let values = numbers.others(&table.values);
-    let (first, rows_per_unit) = (number(table.first), number(table.rows_per_unit));
-    let input = input.index();
-    format!("{function}(b{input}, {y}, {values}, {}, {first}, {rows_per_unit});", table.n_rows())
 }
 
 /// The kernels of a program.

@@ -11,7 +11,7 @@ pub struct Numbers {
     constants: Vec<f32>,
     /// Layers of a warp, 16 bytes aligned.
     layers: Vec<u32>,
-    /// Tables, and constants for which there was no room.
+    /// Tables, and constants for which there was no room, each 16 bytes aligned.
     others: Vec<u32>,
     known: HashMap<(Kind, Vec<u32>), usize>,
 }
@@ -43,8 +43,10 @@ impl Numbers {
     pub fn others(&mut self, values: &[f32]) -> String {
         let bits: Vec<u32> = values.iter().map(|x| x.to_bits()).collect();
         let at = *self.known.entry((Kind::Other, bits)).or_insert_with_key(|(_, bits)| {
+            let at = self.others.len();
             self.others.extend(bits);
-            self.others.len() - bits.len()
+            self.others.resize(self.others.len().next_multiple_of(4), 0);
+            at
         });
         format!("warp.numbers + BEHIND_LAYERS + {at}")
     }

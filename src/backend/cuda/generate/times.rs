@@ -82,7 +82,6 @@ fn keep_fragments(cell: &mut Plan, rest: &mut Plan, i: usize, sums: &Sums, tenso
         return None;
     }
     chain.ends = Ends::Kept;
-    rest.skipped.extend(sums.operations);
     let row = sums.row - cell.program.n_outputs();
     rest.chains[i].ends = Ends::AtTime(AtTime { kept: sums.kept, row, activation: sums.activation });
     Some(())
@@ -95,8 +94,6 @@ struct Sums {
     row: usize,
     width: usize,
     activation: crate::activation::Activation,
-    /// Positions of sum and activation.
-    operations: [usize; 2],
 }
 
 impl Sums {
@@ -128,7 +125,6 @@ impl Sums {
             row,
             width,
             activation: *activation,
-            operations: [in_sum, in_activation],
         })
     }
 }

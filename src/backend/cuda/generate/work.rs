@@ -30,6 +30,9 @@ impl Work {
                     work.special += width * special(*activation, Method::Unrolled);
                 }
                 Operation::Exp { .. } => work.special += width,
+                Operation::Dense { weights, .. } if operation.is_sparse_sum() => {
+                    work.multiply_adds += weights.iter().filter(|weight| **weight != 0.0).count() as f64;
+                }
                 Operation::Binary { .. } | Operation::Relax { .. } | Operation::Table { .. } => {
                     work.multiply_adds += width;
                 }
