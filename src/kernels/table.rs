@@ -32,31 +32,6 @@ macro_rules! kernel_table {
                 lanes: usize,
             );
             exp(x: *const f32, y: *mut f32, width: usize, lanes: usize);
-            binary(
-                operator: crate::kernels::Operator,
-                left: crate::kernels::Operand,
-                right: crate::kernels::Operand,
-                y: *mut f32,
-                width: usize,
-                lanes: usize,
-            );
-            binary_of_pairs(
-                operator: crate::kernels::Operator,
-                base: *const f32,
-                pairs: &[crate::kernels::OperandPair],
-                y: *mut f32,
-                lanes: usize,
-            );
-            sums(sums: &crate::kernels::ColumnSums, base: *const f32, y: *mut f32, lanes: usize);
-            table(table: &crate::kernels::UniformTable, x: *const f32, y: *mut f32, lanes: usize);
-            relax(
-                state: *const f32,
-                rate: *const f32,
-                drive: *const f32,
-                y: *mut f32,
-                width: usize,
-                lanes: usize,
-            );
             slope(
                 activation: crate::activation::Activation,
                 x: *const f32,
@@ -65,6 +40,30 @@ macro_rules! kernel_table {
                 lanes: usize,
             );
             table_slope(table: &crate::kernels::UniformTable, x: *const f32, y: *mut f32, lanes: usize);
+        );
+        kernel_table!(@of_full_tiles $features, $vector,
+            binary(
+                operator: crate::kernels::Operator,
+                left: crate::kernels::Operand,
+                right: crate::kernels::Operand,
+                y: *mut f32,
+                width: usize,
+            );
+            binary_of_pairs(
+                operator: crate::kernels::Operator,
+                base: *const f32,
+                pairs: &[crate::kernels::OperandPair],
+                y: *mut f32,
+            );
+            sums(sums: &crate::kernels::ColumnSums, base: *const f32, y: *mut f32);
+            table(table: &crate::kernels::UniformTable, x: *const f32, y: *mut f32);
+            relax(
+                state: *const f32,
+                rate: *const f32,
+                drive: *const f32,
+                y: *mut f32,
+                width: usize,
+            );
         );
     };
     (@kernels $features:literal, $vector:ty, $($kernel:ident($($argument:ident: $type:ty),* $(,)?);)*) => {
@@ -75,6 +74,25 @@ macro_rules! kernel_table {
             unsafe fn $kernel($($argument: $type),*) {
                 // SAFETY: passed on.
                 unsafe { crate::kernels::vector::$kernel::<$vector>($($argument),*) }
+            }
+        )*
+    };
+    // Kernels that also take the number of lanes. Most tiles are full: their loops over lanes are unrolled.
+    (@of_full_tiles $features:literal, $vector:ty, $($kernel:ident($($argument:ident: $type:ty),* $(,)?);)*) => {
+        $(
+            /// # Safety
+            /// See [`crate::kernels::Kernels`].
+            #[target_feature(enable = $features)]
+            unsafe fn $kernel($($argument: $type,)* lanes: usize) {
+                use crate::kernels::{TILE, vector};
+                // SAFETY: passed on.
+                unsafe {
+                    if lanes == TILE {
+                        vector::$kernel::<$vector>($($argument,)* TILE);
+                    } else {
+                        vector::$kernel::<$vector>($($argument,)* lanes);
+                    }
+                }
             }
         )*
     };
