@@ -7,7 +7,7 @@ use emucell::backend::cuda::compile::{self, Cache, Resources};
 use emucell::backend::cuda::generate::{Kernel, Request};
 use emucell::backend::cuda::target::Target;
 use emucell::format::onnx;
-use emucell::program::Program;
+use emucell::program::{BinaryOperator, BlockId, Program, ProgramBuilder};
 use emucell::surrogate::Variable;
 
 use super::nvrtc;
@@ -111,7 +111,9 @@ fn distilled_cell_models_compile() {
         let n = program.operations().len();
         let work = kernel.work.multiply_adds;
         eprintln!("{path}: {n} operations, {work} multiply-adds, in {seconds:.1} s, {resources:?}");
-        assert!(!resources.is_empty() && resources.iter().all(|r| r.registers > 0), "{path}: {resources:?}");
+        // What a dozen states and their tables need stays in registers.
+        let is_lean = path != shipped || resources.iter().all(|r| r.stack == 0);
+        assert!(resources.len() == 3 && is_lean, "{path}: {resources:?}");
     }
 }
 
@@ -138,6 +140,16 @@ fn architectures_and_networks_that_no_kernel_serves_are_refused() {
     }
     let message = generate(&[3, 600, 2], Precision::F32, 90).unwrap_err().to_string();
     assert!(message.contains("600 columns"), "{message}");
+    let mut b = ProgramBuilder::new(1).unwrap();
+    let wide: Vec<BlockId> = (0..17).map(|_| b.constant(vec![0.5; 4096]).unwrap()).collect();
+    let add = |sum, &block| b.binary(BinaryOperator::Add, sum, block).unwrap();
+    let sum = wide.iter().skip(1).fold(wide[0], add);
+    let (program, target) = (b.finish(sum), Target::of(90).unwrap());
+    let domain = [[0.0, 1.0]];
+    let precision = Precision::F32;
+    let request = Request { program: &program, steps: None, time: None, domain: &domain, precision, target };
+    let message = Kernel::generate(&request).unwrap_err().to_string();
+    assert!(message.contains("columns as a CUDA kernel"), "{message}");
     let message = generate(&[3, 512, 512, 2], Precision::F32, 75).unwrap_err().to_string();
     assert!(message.contains("shared memory for 32 cells"), "{message}");
 }

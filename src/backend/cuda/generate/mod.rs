@@ -1,6 +1,6 @@
 //! A program as the source of one fused kernel in CUDA C++, made for its exact widths and activations.
 //!
-//! A thread is a cell, whose columns are the thread's registers. Dense layers are unrolled where that is little code;
+//! A thread is a cell, whose columns are the thread's registers, computed in the order in which few are alive. Dense layers are unrolled where that is little code;
 //! wider ones the 32 threads of a warp compute together, in single precision or on tensor cores. Weights are no part of
 //! the source: it is the same for all networks of one shape.
 
@@ -24,10 +24,12 @@ pub use super::Source;
 use super::target::Target;
 use crate::backend::Precision;
 use crate::error::{Error, Result};
-use crate::program::{Program, Update};
+use crate::program::{Operation, Program, Update};
 
-/// The widest block that a kernel takes.
+/// The widest dense layer that a kernel takes, inputs or outputs.
 pub const MAX_WIDTH: usize = 512;
+/// Columns of all blocks of a kernel: the compiler would not end with more.
+const MAX_PROGRAM_COLUMNS: usize = 1 << 16;
 /// Input and output columns that fit into what a kernel may be called with.
 pub const MAX_COLUMNS: usize = 2000;
 
@@ -198,10 +200,20 @@ impl Kernel {
 
 fn check(request: &Request<'_>) -> Result<()> {
     let program = request.program;
-    let widest = program.steps().map(|(block, _)| program.width(block)).chain([program.n_inputs()]).max();
+    let layers = program
+        .steps()
+        .filter(|(_, operation)| matches!(operation, Operation::Dense { .. }) && !operation.is_sparse_sum());
+    let widest = layers.flat_map(|(block, layer)| [block, layer.inputs()[0]]).map(|b| program.width(b)).max();
     if let Some(width) = widest.filter(|&width| width > MAX_WIDTH) {
         return Err(Error::unsupported(format!(
-            "a block of {width} columns in a CUDA kernel, which takes {MAX_WIDTH}"
+            "a dense layer of {width} columns in a CUDA kernel, which takes {MAX_WIDTH}"
+        ))
+        .remedy("use the backend ONNX Runtime on this device, or the device cpu"));
+    }
+    let all: usize = program.steps().map(|(block, _)| program.width(block)).sum();
+    if all > MAX_PROGRAM_COLUMNS {
+        return Err(Error::unsupported(format!(
+            "a program of {all} columns as a CUDA kernel, which takes {MAX_PROGRAM_COLUMNS}"
         ))
         .remedy("use the backend ONNX Runtime on this device, or the device cpu"));
     }
