@@ -145,9 +145,15 @@ fn distilled_models_have_the_action_potentials_of_their_libraries() {
         "{duration} ms, {peak} mV"
     );
     let (duration, peak) = action_potential("courtemanche.onnx", -3000.0);
-    assert!((duration - 295.262_54).abs() < 0.05 && (peak - 40.280_29).abs() < 0.01, "{duration} ms, {peak} mV");
+    assert!(
+        (duration - 295.262_54).abs() < 0.05 && (peak - 40.280_29).abs() < 0.01,
+        "{duration} ms, {peak} mV"
+    );
     let (duration, peak) = action_potential("ten_tusscher_2006.onnx", -40.0);
-    assert!((duration - 378.043_56).abs() < 0.5 && (peak - 60.940_11).abs() < 0.1, "{duration} ms, {peak} mV");
+    assert!(
+        (duration - 378.043_56).abs() < 0.5 && (peak - 60.940_11).abs() < 0.1,
+        "{duration} ms, {peak} mV"
+    );
     let (duration, peak) = action_potential("mitchell_schaeffer.onnx", 0.1);
     assert!((duration - 268.728_57).abs() < 0.02 && (peak - 0.936_80).abs() < 1e-4, "{duration} ms, {peak}");
 }

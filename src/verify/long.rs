@@ -10,12 +10,10 @@ use crate::step_function::StepFunction;
 
 /// Beats that are paced and looked at together.
 const CHUNK: u32 = 10;
-/// The reference is settled when APD90 changes by less than this share over so many beats.
-const SETTLED: f64 = 2e-4;
 /// Long pacing is at the cycle length of those that were paced that is nearest to this one, ms, and at the shortest that is answered.
 const USUAL: f64 = 500.0;
 
-/// A paced reference: its beats until they no longer change.
+/// A paced reference.
 pub struct LongPacing {
     cycle_length: f64,
     durations: Vec<Option<f64>>,
@@ -26,16 +24,16 @@ pub struct LongPacing {
 pub struct LongResult {
     /// From one stimulus to the next, ms.
     pub cycle_length: f64,
-    /// Beats of the reference, which was followed until its durations no longer changed or this number was allowed.
-    pub reference_beats: usize,
+    /// Beats before the first that the reference does not answer with a whole action potential.
+    pub reference_answered: usize,
     /// Beats of the surrogate.
     pub beats: usize,
     /// Beats before the first that the surrogate does not answer with a whole action potential.
     pub answered: usize,
-    /// Error of APD90 at the reference's last beat, %.
+    /// Largest error of APD90 of the beats that both answer, %.
     pub apd90_percent: Option<f64>,
-    /// Change of the surrogate's APD90 from that beat to its last one, %.
-    pub drift_percent: Option<f64>,
+    /// Error of APD90 of the last beat that both answer, %.
+    pub last_apd90_percent: Option<f64>,
     /// The reference's APD90 beat by beat, ms.
     #[serde(skip)]
     pub reference_durations: Vec<Option<f64>>,
@@ -44,31 +42,31 @@ pub struct LongResult {
     pub durations: Vec<Option<f64>>,
 }
 
-/// Paces beat after beat; `go_on` sees all responses so far after each ten beats.
+/// Paces `n_beats` beats, or until a state is not finite.
 fn pace(
     model: &mut dyn StepFunction,
     dt: f64,
     (options, cycle_length): (&Options, f64),
     criteria: &Criteria,
-    mut go_on: impl FnMut(&[Response]) -> bool,
-) -> Result<Vec<Response>> {
+) -> Result<Vec<Option<f64>>> {
+    let n_beats = options.long_beats as usize;
     let schedule = Schedule::regular(options.pulse, cycle_length, CHUNK, dt)?;
     let starts: Vec<f64> = schedule.starts.iter().map(|&start| start as f64 * dt).collect();
     let schedules = [schedule];
     let mut state = model.initial_state().to_vec();
-    let mut responses = Vec::new();
+    let mut responses: Vec<Response> = Vec::new();
     loop {
         let trace = pace_from(model, dt, &state, &schedules, Sampling::fine(dt))?.remove(0);
         let found = beats(&trace.voltage, trace.interval, &starts, criteria);
         responses.extend(found.iter().map(|beat: &Beat| beat.response));
-        if !go_on(&responses) {
-            return Ok(responses);
+        if responses.len() >= n_beats || responses.contains(&Response::NotFinite) {
+            return Ok(responses.iter().take(n_beats).map(Response::apd90).collect());
         }
         state = trace.last;
     }
 }
 
-/// Paces the reference until it settles, at one or two of the cycle lengths that it answered beat by beat.
+/// Paces the reference at one or two of the cycle lengths that it answered beat by beat.
 pub fn reference(
     model: &mut dyn StepFunction,
     dt: f64,
@@ -85,17 +83,9 @@ pub fn reference(
     let usual = answered.iter().copied().min_by(|a, b| (a - USUAL).abs().total_cmp(&(b - USUAL).abs()));
     let mut lengths: Vec<f64> = answered.iter().copied().reduce(f64::min).into_iter().chain(usual).collect();
     lengths.dedup();
-    let most = options.long_reference_beats.min(options.long_beats) as usize;
-    let settled = |responses: &[Response]| {
-        let n = responses.len();
-        let before = n.checked_sub(1 + CHUNK as usize).and_then(|i| responses[i].apd90());
-        let change = responses[n - 1].apd90().zip(before).map(|(now, before)| (now / before - 1.0).abs());
-        change.is_some_and(|change| change < SETTLED)
-    };
     let pace_one = |&cycle_length: &f64| {
-        let plan = (options, cycle_length);
-        let responses = pace(model, dt, plan, criteria, |all| all.len() < most && !settled(all))?;
-        Ok(LongPacing { cycle_length, durations: responses.iter().map(Response::apd90).collect() })
+        let durations = pace(model, dt, (options, cycle_length), criteria)?;
+        Ok(LongPacing { cycle_length, durations })
     };
     lengths.iter().map(pace_one).collect()
 }
@@ -108,21 +98,19 @@ pub fn compare(
     criteria: &Criteria,
     reference: &LongPacing,
 ) -> Result<LongResult> {
-    let most = options.long_beats as usize;
-    let plan = (options, reference.cycle_length);
-    let broken = |all: &[Response]| all.contains(&Response::NotFinite);
-    let responses = pace(cells, dt, plan, criteria, |all| all.len() < most && !broken(all))?;
-    let durations: Vec<Option<f64>> = responses.iter().map(Response::apd90).take(most).collect();
-    let both = reference.durations.len().min(durations.len()).checked_sub(1);
-    let own = both.and_then(|i| durations[i]);
-    let percent = |now: f64, before: f64| 100.0 * (now / before - 1.0).abs();
+    let durations = pace(cells, dt, (options, reference.cycle_length), criteria)?;
+    let both = reference.durations.iter().zip(&durations);
+    let errors: Vec<f64> =
+        both.filter_map(|(expected, own)| Some(100.0 * ((*own)? / (*expected)? - 1.0).abs())).collect();
+    let answered =
+        |durations: &[Option<f64>]| durations.iter().position(Option::is_none).unwrap_or(durations.len());
     Ok(LongResult {
         cycle_length: reference.cycle_length,
-        reference_beats: reference.durations.len(),
+        reference_answered: answered(&reference.durations),
         beats: durations.len(),
-        answered: durations.iter().position(Option::is_none).unwrap_or(durations.len()),
-        apd90_percent: own.zip(both.and_then(|i| reference.durations[i])).map(|(a, b)| percent(a, b)),
-        drift_percent: durations.last().copied().flatten().zip(own).map(|(now, then)| percent(now, then)),
+        answered: answered(&durations),
+        apd90_percent: errors.iter().copied().reduce(f64::max),
+        last_apd90_percent: errors.last().copied(),
         reference_durations: reference.durations.clone(),
         durations,
     })

@@ -24,10 +24,8 @@ pub struct Options {
     pub cable_time: f64,
     /// Number of cells of the cable.
     pub cable_cells: usize,
-    /// Beats of long pacing of the surrogate; 0 leaves it out.
+    /// Beats of long pacing; 0 leaves it out.
     pub long_beats: u32,
-    /// Most beats of long pacing of the reference, which ends as soon as its beats no longer change.
-    pub long_reference_beats: u32,
     /// How long cells are followed whose states were pushed out of the domain; 0 leaves it out.
     pub push_time: f64,
     /// Whether the cost of a step is measured.
@@ -50,7 +48,6 @@ impl Options {
             cable_time: 600.0,
             cable_cells: 100,
             long_beats: 500,
-            long_reference_beats: 100,
             push_time: 1500.0,
             cost: true,
             targets: super::Targets::default(),

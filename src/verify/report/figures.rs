@@ -293,7 +293,7 @@ fn long(result: &LongResult) -> Result<Figure> {
     let title = format!("cycle length {} ms", chosen(result.cycle_length, 4));
     scene.text((LEFT, 13.0), &*title, NORMAL, INK, Align::Left);
     legend(&mut scene, (LEFT, 34.0), WIDTH, &both());
-    let most = result.beats.max(result.reference_beats).max(2) as f64;
+    let most = result.beats.max(result.reference_durations.len()).max(2) as f64;
     // The first beats change most.
     let x = Axis::logarithmic_tight("beat", [1.0, most].into_iter(), 6.0);
     let values = result.reference_durations.iter().chain(&result.durations).copied().flatten();

@@ -91,13 +91,13 @@ pub fn cable(result: &CableResult) -> String {
 
 pub fn long(result: &LongResult) -> String {
     format!(
-        "{} of {} beats answered at {} ms; APD90 {} off at beat {}, where the reference was left; then {} of drift",
+        "{} of {} beats answered at {} ms, {} by the reference; APD90 at most {} off, {} at the last beat",
         result.answered,
         result.beats,
         chosen(result.cycle_length, 4),
+        result.reference_answered,
         amount(result.apd90_percent, "%"),
-        result.reference_beats,
-        amount(result.drift_percent, "%"),
+        amount(result.last_apd90_percent, "%"),
     )
 }
 
