@@ -124,8 +124,11 @@ fn a_faithful_surrogate_meets_its_targets_and_one_with_a_wrong_rate_does_not() {
         wrong.targets.iter().filter(|o| !o.met).map(|outcome| outcome.target.quantity).collect();
     assert!(missed.starts_with(&[Quantity::Apd90, Quantity::Apd50]), "{:?}", wrong.missed());
     assert!(missed.contains(&Quantity::Restitution), "{:?}", wrong.missed());
-    // A gate that closes 2 % faster leaves the front as it was.
-    assert!(!missed.contains(&Quantity::Cv) && !missed.contains(&Quantity::Beats), "{:?}", wrong.missed());
+    // A gate that closes 2 % faster leaves the front as it was, and makes all beats too short.
+    assert!(!missed.contains(&Quantity::Cv) && missed.contains(&Quantity::Beats), "{:?}", wrong.missed());
+    let mut loose = wrong.clone();
+    loose.judge(&"apd90 5%, beats 60".parse().unwrap());
+    assert!(loose.verified, "{:?}", loose.missed());
     let faulty = wrong.divergence.as_ref().unwrap().most_wrong_step().unwrap();
     assert!(faulty.state == "h" && (0.001..0.02).contains(&faulty.step_error.unwrap()), "{faulty:?}");
     let error = wrong.cycles.apd90_percent.worst().unwrap();

@@ -42,7 +42,19 @@ pub struct LongResult {
     pub durations: Vec<Option<f64>>,
 }
 
-/// Paces `n_beats` beats, or until a state is not finite.
+impl LongResult {
+    /// Beats before the first that the reference answers and the surrogate does not, or with APD90 off by more than `percent`.
+    pub fn followed(&self, percent: f64) -> usize {
+        let differs = |(own, expected): (&Option<f64>, &Option<f64>)| match (own, expected) {
+            (Some(own), Some(expected)) => 100.0 * (own / expected - 1.0).abs() > percent,
+            (own, expected) => own.is_none() && expected.is_some(),
+        };
+        let first = self.durations.iter().zip(&self.reference_durations).position(differs);
+        first.unwrap_or(self.durations.len())
+    }
+}
+
+/// APD90 of `options.long_beats` beats, or of those before a state is not finite.
 fn pace(
     model: &mut dyn StepFunction,
     dt: f64,

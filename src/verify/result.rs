@@ -16,6 +16,9 @@ use super::target::{Outcome, Quantity, Target, Targets, Unit};
 use crate::protocol::Cable;
 use crate::surrogate;
 
+/// Error of APD90 up to which a beat of long pacing is answered like the reference if no target says it, %.
+const FOLLOWED: f64 = 5.0;
+
 /// Everything that a verification found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
@@ -83,11 +86,11 @@ impl Curves {
 impl Verification {
     /// Compares what was found with `targets`.
     pub fn judge(&mut self, targets: &Targets) {
-        self.targets = targets.0.iter().map(|&target| self.outcome(target)).collect();
+        self.targets = targets.0.iter().map(|&target| self.outcome(target, targets)).collect();
         self.verified = !self.targets.is_empty() && self.targets.iter().all(|outcome| outcome.met);
     }
 
-    fn outcome(&self, target: Target) -> Outcome {
+    fn outcome(&self, target: Target, targets: &Targets) -> Outcome {
         let Self { cycles, cable, restitution, alternans, .. } = self;
         let percent = target.unit == Unit::Percent;
         let failures = cycles.failures.len();
@@ -118,7 +121,9 @@ impl Verification {
                 (error, usize::from(alternans.is_some() && error.is_none()))
             }
             Quantity::Beats => {
-                let fewest = self.long.iter().map(|long| long.answered as f64).reduce(f64::min);
+                let of_apd90 = |t: &&Target| t.quantity == Quantity::Apd90 && t.unit == Unit::Percent;
+                let percent = targets.0.iter().find(of_apd90).map_or(FOLLOWED, |target| target.limit);
+                let fewest = self.long.iter().map(|long| long.followed(percent) as f64).reduce(f64::min);
                 (fewest, 0)
             }
         };

@@ -24,7 +24,7 @@ pub enum Quantity {
     Restitution,
     /// Largest cycle length at which durations alternate.
     Alternans,
-    /// Beats that the surrogate answers without fail in long pacing.
+    /// Beats of long pacing that the surrogate answers like the reference: with APD90 within what is asked of it, or 5 %.
     Beats,
 }
 
