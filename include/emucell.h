@@ -26,9 +26,9 @@
 #include <stdint.h>
 
 #define EMUCELL_VERSION_MAJOR 0
-#define EMUCELL_VERSION_MINOR 6
-#define EMUCELL_VERSION_PATCH 1
-#define EMUCELL_VERSION "0.6.1"
+#define EMUCELL_VERSION_MINOR 7
+#define EMUCELL_VERSION_PATCH 0
+#define EMUCELL_VERSION "0.7.0"
 
 // Init functions learn from your program how much of a struct its header knows.
 #define emucell_cells_init(cells) emucell_cells_init_sized((cells), (uint32_t)sizeof(emucell_cells))
