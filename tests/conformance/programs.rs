@@ -133,7 +133,7 @@ fn mixed() -> Program {
 
 /// As distillation makes them: wide and narrow tables of two columns, products of columns picked from them, sums in which most
 /// columns have no weight, products that sums share, and a small network of columns from several blocks.
-pub fn distilled() -> Program {
+fn distilled() -> Program {
     let mut b = ProgramBuilder::new(4).unwrap();
     let column = |b: &mut ProgramBuilder, of: BlockId, i: usize| b.slice(of, i, 1).unwrap();
     let table = |b: &mut ProgramBuilder, input: BlockId, seed: usize, width: usize| {

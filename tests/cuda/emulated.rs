@@ -69,7 +69,8 @@ fn error(program: &Program, x: &[f32], y: &[f32]) -> f64 {
 fn faults_of_kernels_are_seen() {
     let wide = network(&[20, 128, 100, 36], Activation::Tanh);
     let small = network(&[3, 16, 16, 2], Activation::Relu);
-    let distilled = programs::distilled();
+    let is_distilled = |(name, _): &(String, Program)| name == "distilled";
+    let (_, distilled) = programs::all().into_iter().find(is_distilled).unwrap();
     let faults: [(&str, &Program, Precision, &str, &str); 12] = [
         ("a_row", &small, Precision::F16, "a[t][k][1] = lower[k * 8 + q]", "a[t][k][1] = upper[k * 8 + q]"),
         ("a_column", &wide, Precision::F16, "upper[k * 8 + 4 + q]", "upper[k * 8 + 3 + q]"),

@@ -6,7 +6,7 @@ use emucell::program::{BlockId, Program, ProgramBuilder};
 #[path = "../conformance/programs.rs"]
 mod conformance;
 
-pub use conformance::{all, distilled, noise};
+pub use conformance::{all, noise};
 
 /// A plain network of those widths.
 pub fn network(widths: &[usize], activation: Activation) -> Program {
