@@ -36,7 +36,7 @@ pub struct Body<'a> {
     tasks: Vec<Task>,
     text: String,
     /// Shared memory that a warp needs.
-    pub stage: usize,
+    stage: usize,
 }
 
 impl<'a> Body<'a> {
@@ -57,7 +57,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Everything from the inputs `b0` to the outputs `y`.
+    /// Everything from the inputs `b0` to the outputs `y`, and the shared memory that a warp needs.
     pub fn write(mut self) -> (String, usize) {
         let output = self.plan.program.output();
         for i in 0..self.plan.program.n_outputs() {
