@@ -144,9 +144,10 @@ fn distilled_models_have_the_action_potentials_of_their_libraries() {
         (duration - 314.678_46).abs() < 0.01 && (peak - 48.7732).abs() < 0.01,
         "{duration} ms, {peak} mV"
     );
+    // 0.03 %, the error that models/README.md gives.
     let (duration, peak) = action_potential("courtemanche.onnx", -3000.0);
     assert!(
-        (duration - 295.262_54).abs() < 0.1 && (peak - 40.280_29).abs() < 0.01,
+        (duration - 295.262_54).abs() < 0.089 && (peak - 40.280_29).abs() < 0.01,
         "{duration} ms, {peak} mV"
     );
     let (duration, peak) = action_potential("ten_tusscher_2006.onnx", -40.0);
